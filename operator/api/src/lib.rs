@@ -1,0 +1,3 @@
+//! Api.
+pub mod uai;
+pub mod version;

@@ -1,0 +1,2 @@
+//! Operator.
+fn main(){}
