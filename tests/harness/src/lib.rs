@@ -1,1 +1,33 @@
-//! Harness.
+//! What the tests, the demo and the benchmarks stand on: a real control plane and a real PostgreSQL, on any machine
+//! with Go and nothing else.
+//!
+//! ```text
+//!   tests/tools/*/go.mod ──► tools ──────────┐
+//!   (pinned versions)        (built once,    ├─► cluster ──► kubeconfig, kubectl, audit log
+//!                             cached)        │    etcd, API server, controller manager,
+//!   CRDs in Go modules ────► optional_apis ──┤    scheduler; kwok plays the nodes
+//!   tests/harness/stages ──► stages ─────────┘    and the optional controllers
+//!
+//! ```
+//!
+//! Nothing here runs inside a pod and nothing is downloaded but through package registries. Everything built or
+//! started is kept outside the checkout, in the folder [`cache::root`] names.
+
+pub mod audit;
+pub mod cache;
+pub mod cluster;
+mod control_plane;
+mod go_modules;
+pub mod optional_apis;
+pub mod ports;
+pub mod prerequisites;
+mod processes;
+pub mod progress;
+pub mod stages;
+pub mod tools;
+
+pub use audit::{AuditCounts, AuditFilter};
+pub use cluster::{Cluster, ClusterSpec, ClusterState};
+pub use optional_apis::OptionalApi;
+pub use progress::{Progress, Silent, Terminal};
+pub use tools::{Tool, Tools};
