@@ -1,3 +1,48 @@
-//! Api.
+//! The custom resources of Go-to-Cloud, group `gotocloud.amue.fr`, version `v1alpha1`: what a person writes, what the
+//! operator answers, and the small values both are made of. Nothing here does I/O.
+//!
+//! ```text
+//!  Application ◀── Release            what is offered, and in which versions
+//!       ▲             ▲
+//!       └── Instance ─┘──▶ Platform   what runs where
+//!              │
+//!              ▼
+//!        Establishment                for whom
+//! ```
+//!
+//! A rule that one object alone can break stands in its schema (CEL); a rule that spans objects stands in the planner.
+
+pub mod application;
+pub mod conditions;
+pub mod establishment;
+pub mod instance;
+pub mod names;
+pub mod platform;
+pub mod quantity;
+pub mod release;
+pub mod size;
+pub mod stage;
 pub mod uai;
 pub mod version;
+
+pub use application::{Application, ApplicationSpec, ApplicationStatus};
+pub use establishment::{Establishment, EstablishmentSpec, EstablishmentStatus};
+pub use instance::{Instance, InstanceSpec, InstanceStatus};
+pub use platform::{Platform, PlatformSpec, PlatformStatus};
+pub use quantity::Quantity;
+pub use release::{Release, ReleaseSpec, ReleaseStatus};
+pub use size::SizeClass;
+pub use stage::Stage;
+
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::CustomResourceExt;
+
+/// The API group of every kind of this crate.
+pub const GROUP: &str = "gotocloud.amue.fr";
+/// The one version served.
+pub const VERSION: &str = "v1alpha1";
+
+/// Every definition to install, in the order `kubectl apply` should see them.
+pub fn definitions() -> Vec<CustomResourceDefinition> {
+    vec![Application::crd(), Release::crd(), Platform::crd(), Establishment::crd(), Instance::crd()]
+}

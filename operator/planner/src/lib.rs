@@ -1,1 +1,37 @@
-//! Planner.
+//! What is to be done, and why? From values to values: nothing here reads a clock, a file or a network.
+//!
+//! ```text
+//!            inputs        what the Instance refers to, or why it cannot run   inputs.rs, grouping.rs
+//!              │
+//!            render        the objects it is made of                           render/, variables.rs
+//!              │
+//!            revision      what its pods stay pinned to until a consent        revision.rs
+//!              │
+//!  Snapshot ─▶ plan ─▶ Plan { steps, why }                                     instance/plan.rs, deletion.rs
+//!                        │  (the shell carries it out)
+//!                        ▼
+//!            report        conditions, inventory, events                       instance/report.rs
+//! ```
+//!
+//! Rules that concern the whole fleet: `removals` (how much may go at once), `fleet` (counts), `retry` (when to try again).
+
+pub mod fingerprint;
+pub mod fleet;
+pub mod grouping;
+pub mod health;
+pub mod inputs;
+pub mod instance;
+pub mod objects;
+pub mod ownership;
+pub mod plan;
+pub mod removals;
+pub mod render;
+pub mod retry;
+pub mod revision;
+pub mod secrets;
+pub mod snapshot;
+pub mod variables;
+
+pub use objects::{Kind, Object, ObjectKey};
+pub use plan::{Plan, Step, Verdict};
+pub use snapshot::Snapshot;

@@ -1,0 +1,241 @@
+//! One application for one establishment: what is asked, and how it stands.
+
+use crate::{Quantity, SizeClass, Stage, conditions::Condition, names::INSTANCE_NAME_MAX, release::EnvVar};
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// One application for one establishment in one environment. Its workload lives in the namespace `gtc-NAME` of its
+/// platform.
+#[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[kube(
+    group = "gotocloud.amue.fr",
+    version = "v1alpha1",
+    kind = "Instance",
+    derive = "PartialEq",
+    namespaced,
+    status = "InstanceStatus",
+    shortname = "ginst",
+    category = "gotocloud",
+    doc = "One application for one establishment in one environment. Its workload lives in the namespace gtc-NAME of its platform.",
+    printcolumn(name = "Stage", type_ = "string", json_path = ".spec.stage"),
+    printcolumn(name = "Release", type_ = "string", json_path = ".status.release.version"),
+    printcolumn(name = "Platform", type_ = "string", json_path = ".status.platform"),
+    printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].status"),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    printcolumn(name = "Message", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].message", priority = 1),
+    printcolumn(name = "URL", type_ = "string", json_path = ".status.endpoints[0].url", priority = 1),
+    selectable = ".spec.application",
+    selectable = ".spec.establishment",
+    selectable = ".spec.stage",
+    selectable = ".spec.release",
+    selectable = ".spec.platform",
+    validation = Rule::new(format!("size(self.metadata.name) <= {INSTANCE_NAME_MAX} && self.metadata.name.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')"))
+        .message(Message::Message(format!("the name of an Instance is a DNS label of at most {INSTANCE_NAME_MAX} characters, so that its namespace gtc-NAME has a valid name: shorten it")))
+)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new(format!("(has(self.allowStageRegression) && self.allowStageRegression) || {} >= {}", rank("self"), rank("oldSelf")))
+    .message(Message::Expression("'the stage cannot go back from ' + oldSelf.stage + ' to ' + self.stage + ': if that is meant, set allowStageRegression: true in the same edit'".into())))]
+#[x_kube(validation = Rule::new("!has(oldSelf.platform) || (has(self.platform) && self.platform == oldSelf.platform)")
+    .message("the platform cannot be edited: moving an instance moves its data, which an edit does not do"))]
+pub struct InstanceSpec {
+    /// Name of the Application it runs.
+    #[schemars(length(min = 1, max = 63))]
+    #[x_kube(validation = Rule::new("self == oldSelf").message("application cannot change: make a new Instance"))]
+    pub application: String,
+    /// Name of the Establishment it serves.
+    #[schemars(length(min = 1, max = 63))]
+    #[x_kube(validation = Rule::new("self == oldSelf").message("establishment cannot change: make a new Instance"))]
+    pub establishment: String,
+    /// What it is for. One Instance for each application, establishment and environment.
+    #[serde(default)]
+    #[x_kube(validation = Rule::new("self == oldSelf").message("environment cannot change: make a new Instance"))]
+    pub environment: Environment,
+    /// How far it is in its life.
+    #[serde(default)]
+    pub stage: Stage,
+    /// Name of the Release to run. Leave it out where a campaign chooses; whoever sets it, pins it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 253))]
+    pub release: Option<String>,
+    /// Name of the Platform to run on; none: the establishment's `homePlatform`. It cannot change.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 63))]
+    pub platform: Option<String>,
+    /// Size class, instead of the establishment's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size_class: Option<SizeClass>,
+    /// Environment variables for every component, over those of the Release.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64))]
+    pub env: Vec<EnvVar>,
+    /// Storage of the database, in bytes, instead of the size class's, e.g. `40Gi`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub database_storage: Option<Quantity>,
+    /// What becomes of the data when the Instance is deleted.
+    #[serde(default)]
+    pub deletion_policy: DeletionPolicy,
+    /// Refuses deletion while true; none: true from partial production on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deletion_protection: Option<bool>,
+    /// Consent to a pending change of the pods: the `status.revision.pending` it is given to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 16))]
+    pub accepted_revision: Option<String>,
+    /// Lets the stage go backwards, once it is set in the same edit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub allow_stage_regression: Option<bool>,
+}
+
+impl InstanceSpec {
+    /// Is deletion refused? By what the spec says, else by its stage.
+    pub fn is_protected(&self) -> bool {
+        self.deletion_protection.unwrap_or(self.stage.is_production())
+    }
+}
+
+/// What an instance is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum Environment {
+    /// The establishment's work.
+    #[default]
+    Production,
+    /// Rehearsal before production.
+    PreProduction,
+    /// Training of its people.
+    Training,
+    /// Trials.
+    Test,
+}
+
+/// What becomes of the data when an Instance is deleted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum DeletionPolicy {
+    /// The workload goes, the data stays and is listed on the Platform.
+    #[default]
+    Retain,
+    /// Workload and data go.
+    Delete,
+}
+
+/// How an Instance stands.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct InstanceStatus {
+    /// The generation of the spec this status was computed from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// What is true of it, and why.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub conditions: Vec<Condition>,
+    /// The Platform it runs on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub platform: Option<String>,
+    /// The namespace its workload lives in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
+    /// The stage it is in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stage: Option<Stage>,
+    /// The size class in force.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size_class: Option<SizeClass>,
+    /// The release whose pods are asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub release: Option<RunningRelease>,
+    /// The rendered revision that pins its pods, and what waits for a consent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision: Option<RevisionStatus>,
+    /// Where it is reached.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub endpoints: Vec<Endpoint>,
+    /// Where its data is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub database: Option<DatabaseStatus>,
+    /// The grouping through which its establishment joins.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grouping: Option<String>,
+    /// Names of the members it serves; empty where it serves one establishment.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub members: Vec<String>,
+    /// The objects it is made of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inventory: Option<Inventory>,
+}
+
+/// The release an instance runs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RunningRelease {
+    /// Name of the Release.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+}
+
+/// The rendered revision that pins an instance's pods.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RevisionStatus {
+    /// Hash of what its pods are made from: the name's end of a `ControllerRevision` in its namespace.
+    pub running: String,
+    /// Hash of what the instance's own spec asked of its pods when that revision was made.
+    pub asked: String,
+    /// Hash of what would be rendered today, where it differs. Put it in `spec.acceptedRevision` to consent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pending: Option<String>,
+    /// What the pending revision would change, a line for each; the first 10.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pending_changes: Vec<String>,
+}
+
+/// Where an instance is reached.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Endpoint {
+    /// The component that answers.
+    pub component: String,
+    /// Its address.
+    pub url: String,
+}
+
+/// Where an instance's data is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DatabaseStatus {
+    /// The server, as `HOST:PORT`, or the `CloudNativePG` Cluster, as `NAMESPACE/NAME`.
+    pub server: String,
+    /// Name of the database.
+    pub name: String,
+    /// Name of the role that owns it.
+    pub role: String,
+    /// Name of the Secret, in the instance's namespace, with the credentials.
+    pub secret_name: String,
+    /// Hash of what was last made sure of on the server; empty before.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub provisioned: String,
+}
+
+/// The objects an instance is made of.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Inventory {
+    /// How many.
+    pub count: u32,
+    /// Each of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub entries: Vec<InventoryEntry>,
+}
+
+/// One object of an inventory, in the short form Flux gives its own.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+pub struct InventoryEntry {
+    /// `NAMESPACE_NAME_GROUP_KIND`; the namespace is empty for an object of the cluster.
+    pub id: String,
+    /// Version of its API.
+    pub v: String,
+    /// Fingerprint: hash of what was applied, a dot, hash of the fields the operator owned right after. Empty before.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub h: String,
+}
+
+/// In CEL, the rank of the stage of `of`.
+fn rank(of: &str) -> String {
+    format!("['Provisioned', 'PartialProduction', 'FullProduction'].indexOf({of}.stage)")
+}

@@ -1,0 +1,57 @@
+//! Which words mark the objects that belong to Go-to-Cloud?
+
+/// The field manager of every write by server-side apply.
+pub const FIELD_MANAGER: &str = "gotocloud-operator";
+/// The finalizer that lets the operator take an instance's workload away before the Instance goes.
+pub const FINALIZER: &str = "gotocloud.amue.fr/workload";
+
+/// Label: who made an object. Its value is [`FIELD_MANAGER`].
+pub const LABEL_MANAGED_BY: &str = "app.kubernetes.io/managed-by";
+/// Label: the component within the instance.
+pub const LABEL_COMPONENT: &str = "app.kubernetes.io/component";
+/// Label: the application's name in the catalogue.
+pub const LABEL_NAME: &str = "app.kubernetes.io/name";
+/// Label: the version that runs.
+pub const LABEL_VERSION: &str = "app.kubernetes.io/version";
+/// Label: name of the Instance that owns an object.
+pub const LABEL_INSTANCE: &str = "gotocloud.amue.fr/instance";
+/// Label: namespace, in the hub, of the Instance that owns an object.
+pub const LABEL_INSTANCE_NAMESPACE: &str = "gotocloud.amue.fr/instance-namespace";
+/// Label: the application an instance runs.
+pub const LABEL_APPLICATION: &str = "gotocloud.amue.fr/application";
+/// Label: the establishment an instance serves.
+pub const LABEL_ESTABLISHMENT: &str = "gotocloud.amue.fr/establishment";
+/// Label: the grouping through which the establishment joins, if any.
+pub const LABEL_GROUPING: &str = "gotocloud.amue.fr/grouping";
+/// Prefix of the labels that name each member an instance serves: `member.gotocloud.amue.fr/NAME: "true"`.
+pub const LABEL_MEMBER_PREFIX: &str = "member.gotocloud.amue.fr/";
+/// Label on a namespace whose Instance is gone and whose data stays.
+pub const LABEL_RETAINED: &str = "gotocloud.amue.fr/retained";
+/// Label on a namespace that must not be deleted by hand, watched by a `ValidatingAdmissionPolicy` of the chart.
+pub const LABEL_PROTECTED: &str = "gotocloud.amue.fr/deletion-protected";
+
+/// Annotation on an object of somebody else: "take it over", with the Instance it is for, as `NAMESPACE/NAME`.
+pub const ANNOTATION_ADOPT: &str = "gotocloud.amue.fr/adopt-by";
+/// Annotation on a retained namespace: when its Instance was deleted, RFC 3339.
+pub const ANNOTATION_RETAINED_AT: &str = "gotocloud.amue.fr/retained-at";
+/// Annotation on a retained namespace: what data it keeps, as a sentence.
+pub const ANNOTATION_RETAINED_DATA: &str = "gotocloud.amue.fr/retained-data";
+/// Annotation on a Platform: until when (RFC 3339) the operator may remove more objects at once than its limit.
+pub const ANNOTATION_ALLOW_REMOVALS_UNTIL: &str = "gotocloud.amue.fr/allow-removals-until";
+
+/// Annotation on an Instance: the database server, as `HOST:PORT`, to which a person moved its data.
+pub const ANNOTATION_DATABASE_MOVED_TO: &str = "gotocloud.amue.fr/database-moved-to";
+
+/// Prefix of the namespace in which an instance's workload lives.
+pub const WORKLOAD_NAMESPACE_PREFIX: &str = "gtc-";
+/// The longest name an Instance may have: a namespace's 63 characters less [`WORKLOAD_NAMESPACE_PREFIX`].
+pub const INSTANCE_NAME_MAX: usize = 63 - WORKLOAD_NAMESPACE_PREFIX.len();
+
+/// The namespace in which the workload of the Instance called `instance` lives.
+///
+/// ```
+/// assert_eq!(gotocloud_api::names::workload_namespace("caplab"), "gtc-caplab");
+/// ```
+pub fn workload_namespace(instance: &str) -> String {
+    format!("{WORKLOAD_NAMESPACE_PREFIX}{instance}")
+}

@@ -1,0 +1,176 @@
+//! What do an Application, a Release, a Platform and an Establishment have to tell of the fleet?
+
+use crate::{
+    grouping::groupings_of,
+    inputs::{placed_on, release_name, size_of},
+};
+use gotocloud_api::{
+    Application, ApplicationStatus, Establishment, EstablishmentStatus, Instance, Platform, PlatformStatus, Release,
+    ReleaseStatus, Stage,
+    application::InstanceCounts,
+    conditions::{Condition, ConditionType, Reason},
+    platform::RetainedData,
+};
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+/// How many kept databases a Platform lists.
+const RETAINED_LISTED: usize = 50;
+
+/// Counts instances by stage.
+pub fn count<'a>(instances: impl IntoIterator<Item = &'a Instance>) -> InstanceCounts {
+    let mut counts = InstanceCounts::default();
+    for instance in instances {
+        counts.total += 1;
+        counts.ready += u32::from(is_ready(instance));
+        match instance.spec.stage {
+            Stage::Provisioned => counts.provisioned += 1,
+            Stage::PartialProduction => counts.partial_production += 1,
+            Stage::FullProduction => counts.full_production += 1,
+        }
+    }
+    counts
+}
+
+/// Is the Instance ready, by a condition that speaks of its present generation?
+pub fn is_ready(instance: &Instance) -> bool {
+    instance.status.as_ref().is_some_and(|status| {
+        status.observed_generation == instance.metadata.generation
+            && status.conditions.iter().any(|one| one.type_ == ConditionType::Ready.to_string() && one.status == "True")
+    })
+}
+
+/// What an Application has to tell, given its instances.
+pub fn application<'a>(
+    application: &Application,
+    instances: impl IntoIterator<Item = &'a Instance>,
+    now: Timestamp,
+) -> ApplicationStatus {
+    let before = application.status.as_ref().map_or(&[][..], |status| &status.conditions);
+    ApplicationStatus {
+        observed_generation: application.metadata.generation,
+        instances: count(instances),
+        conditions: ready(Ok(()), before, application.metadata.generation, now),
+    }
+}
+
+/// What a Release has to tell, given its Application and the instances of that.
+pub fn release<'a>(
+    release: &Release,
+    application: Option<&Application>,
+    instances: impl IntoIterator<Item = &'a Instance>,
+    now: Timestamp,
+) -> ReleaseStatus {
+    let before = release.status.as_ref().map_or(&[][..], |status| &status.conditions);
+    let name = release.metadata.name.as_deref();
+    let uses = |instance: &&Instance| release_name(instance) == name;
+    let verdict = match application {
+        None => Err((Reason::ApplicationNotFound, format!("there is no Application called {}: create it", release.spec.application))),
+        Some(application) if application.spec.version_scheme != release.spec.version_scheme => Err((
+            Reason::VersionSchemeMismatch,
+            format!(
+                "its version is written by {}, those of {} by {}: publish it by the application's scheme",
+                release.spec.version_scheme, release.spec.application, application.spec.version_scheme
+            ),
+        )),
+        Some(_) => Ok(()),
+    };
+    ReleaseStatus {
+        observed_generation: release.metadata.generation,
+        instances: u32::try_from(instances.into_iter().filter(uses).count()).unwrap_or(u32::MAX),
+        conditions: ready(verdict, before, release.metadata.generation, now),
+    }
+}
+
+/// What a Platform has to tell, given all instances, the kept data and the APIs it lacks.
+pub fn platform<'a>(
+    platform: &Platform,
+    instances: impl IntoIterator<Item = &'a Instance>,
+    mut retained: Vec<RetainedData>,
+    missing: &[String],
+    now: Timestamp,
+) -> PlatformStatus {
+    let before = platform.status.as_ref().map_or(&[][..], |status| &status.conditions);
+    let name = platform.metadata.name.as_deref();
+    retained.sort_unstable();
+    retained.truncate(RETAINED_LISTED);
+    let verdict = if missing.is_empty() {
+        Ok(())
+    } else {
+        Err((Reason::ApiMissing, format!("its spec needs APIs it does not serve: {}", missing.join(", "))))
+    };
+    PlatformStatus {
+        observed_generation: platform.metadata.generation,
+        instances: u32::try_from(instances.into_iter().filter(|one| placed_on(one) == name).count()).unwrap_or(u32::MAX),
+        retained,
+        conditions: ready(verdict, before, platform.metadata.generation, now),
+    }
+}
+
+/// What an Establishment has to tell, given its instances and all establishments.
+pub fn establishment<'a>(
+    establishment: &Establishment,
+    instances: impl IntoIterator<Item = &'a Instance>,
+    all: impl IntoIterator<Item = &'a Establishment>,
+    now: Timestamp,
+) -> EstablishmentStatus {
+    let before = establishment.status.as_ref().map_or(&[][..], |status| &status.conditions);
+    let name = establishment.metadata.name.as_deref().unwrap_or_default();
+    let mut groupings: Vec<String> = groupings_of(name, all)
+        .into_iter()
+        .flat_map(|grouping| {
+            let applications = grouping.spec.grouping.iter().flat_map(|one| &one.applications);
+            let grouping = grouping.metadata.name.clone().unwrap_or_default();
+            applications.map(move |application| format!("{application}: {grouping}"))
+        })
+        .collect();
+    groupings.sort_unstable();
+    let application = |line: &str| line.split_once(": ").map(|(application, _)| application.to_owned());
+    let twice = groupings.windows(2).find(|pair| application(&pair[0]) == application(&pair[1]));
+    let verdict = match twice {
+        Some(pair) => Err((
+            Reason::MembershipConflict,
+            format!("it is in two groupings for one application ({} and {}): take it out of one", pair[0], pair[1]),
+        )),
+        None => Ok(()),
+    };
+    let members = establishment.spec.grouping.as_ref().map_or(0, |grouping| grouping.members.len());
+    EstablishmentStatus {
+        observed_generation: establishment.metadata.generation,
+        size_class: size_of(establishment),
+        members: u32::try_from(members).unwrap_or(u32::MAX),
+        instances: count(instances),
+        conditions: ready(verdict, before, establishment.metadata.generation, now),
+        groupings,
+    }
+}
+
+fn ready(
+    verdict: Result<(), (Reason, String)>,
+    before: &[Condition],
+    generation: Option<i64>,
+    now: Timestamp,
+) -> Vec<Condition> {
+    let (status, reason, message) = match verdict {
+        Ok(()) => ("True", Reason::AsDesired, "in order".to_owned()),
+        Err((reason, message)) => ("False", reason, message),
+    };
+    let condition = |kind: ConditionType, status: &str| {
+        let kind = kind.to_string();
+        let same = before.iter().find(|old| old.type_ == kind && old.status == status);
+        let now = Time(Timestamp::from_second(now.as_second()).unwrap_or(now));
+        Condition {
+            last_transition_time: same.map_or(now, |old| old.last_transition_time.clone()),
+            message: message.clone(),
+            observed_generation: generation,
+            reason: reason.to_string(),
+            status: status.to_owned(),
+            type_: kind,
+        }
+    };
+    let mut conditions = vec![condition(ConditionType::Ready, status)];
+    if status == "False" {
+        conditions.push(condition(ConditionType::Stalled, "True"));
+    }
+    conditions
+}

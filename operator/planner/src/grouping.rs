@@ -1,0 +1,146 @@
+//! Through which grouping does an establishment join an application, and whom does an instance serve?
+
+use crate::plan::Refusal;
+use gotocloud_api::{
+    Establishment,
+    conditions::Reason,
+    establishment::{Grouping, GroupingInstances},
+};
+
+/// The establishment's place among the groupings of one application.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Membership {
+    /// Name of the grouping it joins, or is.
+    pub grouping: Option<String>,
+    /// Names of the members its instance serves; empty where it serves the establishment alone.
+    pub members: Vec<String>,
+}
+
+/// The groupings among `all` that list `establishment` as a member, whatever the application.
+pub fn groupings_of<'a>(
+    establishment: &str,
+    all: impl IntoIterator<Item = &'a Establishment>,
+) -> Vec<&'a Establishment> {
+    let lists = |grouping: &Grouping| grouping.members.iter().any(|member| member.name == establishment);
+    all.into_iter().filter(|one| one.spec.grouping.as_ref().is_some_and(lists)).collect()
+}
+
+/// Where `establishment` stands for `application`, given the groupings that list it: in at most one.
+pub fn membership(
+    establishment: &Establishment,
+    application: &str,
+    groupings: &[&Establishment],
+) -> Result<Membership, Refusal> {
+    let name = establishment.metadata.name.as_deref().unwrap_or_default();
+    let of_application = |one: &&&Establishment| serves(one, application);
+    let mut joined: Vec<_> = groupings.iter().filter(of_application).map(|one| grouping_name(one)).collect();
+    joined.sort_unstable();
+    if let [first, second, ..] = joined[..] {
+        return Err(Refusal::new(
+            Reason::MembershipConflict,
+            format!(
+                "{name} is in two groupings for {application}, {first} and {second}: take it out of one of them \
+                 (spec.grouping.members)"
+            ),
+        ));
+    }
+    let shared = groupings
+        .iter()
+        .filter(|one| serves(one, application))
+        .find(|one| one.spec.grouping.as_ref().is_some_and(|grouping| grouping.instances == GroupingInstances::Shared));
+    if let Some(shared) = shared {
+        let shared = grouping_name(shared);
+        return Err(Refusal::new(
+            Reason::MembershipConflict,
+            format!("{name} shares the instance of {application} of the grouping {shared}: make the Instance for {shared}"),
+        ));
+    }
+    if let Some(own) = establishment.spec.grouping.as_ref().filter(|_| serves(&establishment, application)) {
+        if own.instances == GroupingInstances::PerMember {
+            return Err(Refusal::new(
+                Reason::MembershipConflict,
+                format!("each member of {name} has its own instance of {application}: make an Instance for each member"),
+            ));
+        }
+        let members = own.members.iter().map(|member| member.name.clone()).collect();
+        return Ok(Membership { grouping: Some(joined.first().map_or(name, |outer| outer).to_owned()), members });
+    }
+    Ok(Membership { grouping: joined.first().map(|&grouping| grouping.to_owned()), members: Vec::new() })
+}
+
+fn serves(establishment: &&Establishment, application: &str) -> bool {
+    let grouping = establishment.spec.grouping.as_ref();
+    grouping.is_some_and(|grouping| grouping.applications.iter().any(|name| name == application))
+}
+
+fn grouping_name<'a>(establishment: &&'a Establishment) -> &'a str {
+    establishment.metadata.name.as_deref().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn establishment(name: &str, grouping: serde_json::Value) -> Establishment {
+        serde_json::from_value(json!({"apiVersion": "gotocloud.amue.fr/v1alpha1", "kind": "Establishment",
+            "metadata": {"name": name}, "spec": {"displayName": name, "grouping": grouping}}))
+        .unwrap()
+    }
+
+    fn a_grouping(name: &str, instances: &str, members: &[&str]) -> Establishment {
+        let members: Vec<_> = members.iter().map(|name| json!({"name": name})).collect();
+        establishment(name, json!({"applications": ["app"], "instances": instances, "members": members}))
+    }
+
+    fn alone(name: &str) -> Establishment {
+        establishment(name, json!(null))
+    }
+
+    #[test]
+    fn an_establishment_in_no_grouping_stands_for_itself() {
+        assert_eq!(membership(&alone("a"), "app", &[]), Ok(Membership::default()));
+    }
+
+    #[test]
+    fn a_member_with_its_own_instance_is_labelled_with_its_grouping() {
+        let outer = a_grouping("unir", "PerMember", &["a", "b"]);
+        let found = membership(&alone("a"), "app", &[&outer]).unwrap();
+        assert_eq!(found, Membership { grouping: Some("unir".into()), members: vec![] });
+    }
+
+    #[test]
+    fn a_shared_grouping_serves_its_members() {
+        let schools = a_grouping("schools", "Shared", &["x", "y"]);
+        let found = membership(&schools, "app", &[]).unwrap();
+        assert_eq!(found.members, ["x", "y"]);
+        assert_eq!(found.grouping.as_deref(), Some("schools"));
+    }
+
+    #[test]
+    fn two_groupings_for_one_application_are_refused() {
+        let (one, two) = (a_grouping("one", "PerMember", &["a"]), a_grouping("two", "PerMember", &["a"]));
+        let refusal = membership(&alone("a"), "app", &[&two, &one]).unwrap_err();
+        assert_eq!(refusal.reason, Reason::MembershipConflict);
+        assert!(refusal.message.contains("one and two"), "{refusal}");
+    }
+
+    #[test]
+    fn two_groupings_for_two_applications_are_fine() {
+        let (one, mut two) = (a_grouping("one", "PerMember", &["a"]), a_grouping("two", "PerMember", &["a"]));
+        two.spec.grouping.as_mut().unwrap().applications = vec!["other".into()];
+        assert!(membership(&alone("a"), "app", &[&one, &two]).is_ok());
+    }
+
+    #[test]
+    fn a_member_of_a_shared_grouping_has_no_instance_of_its_own() {
+        let shared = a_grouping("schools", "Shared", &["a"]);
+        let refusal = membership(&alone("a"), "app", &[&shared]).unwrap_err();
+        assert!(refusal.message.contains("make the Instance for schools"), "{refusal}");
+    }
+
+    #[test]
+    fn a_grouping_whose_members_have_their_own_has_none() {
+        assert!(membership(&a_grouping("unir", "PerMember", &["a"]), "app", &[]).is_err());
+    }
+}

@@ -1,0 +1,58 @@
+//! Which conditions does an Instance have, given how its parts stand?
+
+use gotocloud_api::conditions::{Condition, ConditionType, Reason};
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+/// Longest message of a condition.
+const MESSAGE_MAX_CHARS: usize = 1024;
+
+/// A condition as it is to be, before it is given the time of its last transition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Judged {
+    pub kind: ConditionType,
+    pub status: Option<bool>,
+    pub reason: Reason,
+    pub message: String,
+}
+
+impl Judged {
+    pub fn new(kind: ConditionType, status: impl Into<Option<bool>>, reason: Reason, message: impl Into<String>) -> Self {
+        Self { kind, status: status.into(), reason, message: message.into() }
+    }
+}
+
+/// The conditions with the times at which each last changed its status: those of `before` where it did not.
+pub(super) fn dated(judged: Vec<Judged>, before: &[Condition], generation: Option<i64>, now: Timestamp) -> Vec<Condition> {
+    judged
+        .into_iter()
+        .map(|one| {
+            let kind = one.kind.to_string();
+            let status = match one.status {
+                Some(true) => "True",
+                Some(false) => "False",
+                None => "Unknown",
+            };
+            let same = before.iter().find(|old| old.type_ == kind && old.status == status);
+            let last_transition_time = same.map_or(Time(seconds(now)), |old| old.last_transition_time.clone());
+            Condition {
+                last_transition_time,
+                message: one.message.chars().take(MESSAGE_MAX_CHARS).collect(),
+                observed_generation: generation,
+                reason: one.reason.to_string(),
+                status: status.to_owned(),
+                type_: kind,
+            }
+        })
+        .collect()
+}
+
+/// Kubernetes keeps times to the second.
+fn seconds(now: Timestamp) -> Timestamp {
+    Timestamp::from_second(now.as_second()).unwrap_or(now)
+}
+
+/// The condition of that type, if it is there.
+pub(super) fn find(conditions: &[Condition], kind: ConditionType) -> Option<&Condition> {
+    conditions.iter().find(|condition| condition.type_ == kind.to_string())
+}

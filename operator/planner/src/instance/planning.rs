@@ -1,0 +1,289 @@
+//! From what is observed of an Instance to the steps that bring it where it should be.
+
+use super::deletion;
+use crate::{
+    inputs::{self, Inputs, full_name},
+    objects::{Kind, Object, ObjectKey},
+    plan::{DatabaseRequest, InstanceMetadata, Plan, Refusal, Step, Verdict, Waiting},
+    render::{self, Rendered, Surroundings},
+    revision::{self, Choice},
+    snapshot::{NamespaceHolder, Observed, Pinned, Snapshot},
+};
+use gotocloud_api::{
+    Instance,
+    conditions::Reason,
+    instance::{DatabaseStatus, RevisionStatus},
+    names,
+};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// How many pending changes a status lists.
+const PENDING_CHANGES: usize = 10;
+
+/// What is to be done about the Instance of `snapshot`.
+pub fn plan<'a>(snapshot: &Snapshot<'a>) -> Plan<'a> {
+    if snapshot.instance.metadata.deletion_timestamp.is_some() {
+        return deletion::plan(snapshot);
+    }
+    if inputs::is_external(snapshot) {
+        return nothing(Verdict::Tracked);
+    }
+    match inputs::resolve(snapshot) {
+        Err(refusal) => nothing(Verdict::Refused(refusal)),
+        Ok(inputs) => proceed(snapshot, inputs).unwrap_or_else(|refusal| nothing(Verdict::Refused(refusal))),
+    }
+}
+
+pub(super) fn nothing<'a>(verdict: Verdict) -> Plan<'a> {
+    Plan {
+        verdict,
+        metadata: None,
+        steps: Vec::new(),
+        inventory: Vec::new(),
+        inputs: None,
+        revision: None,
+        database: None,
+        waiting: None,
+    }
+}
+
+fn proceed<'a>(snapshot: &Snapshot<'a>, inputs: Inputs<'a>) -> Result<Plan<'a>, Refusal> {
+    if snapshot.namespace == (NamespaceHolder::Itself { terminating: true }) {
+        let waiting = Some(Waiting::ForNamespace);
+        return Ok(Plan { inputs: Some(inputs), waiting, ..nothing(Verdict::Proceed) });
+    }
+    let surroundings = Surroundings { neighbours: &snapshot.neighbours, operator: snapshot.operator };
+    let mut rendered = render::render(&inputs, &surroundings)?;
+    database_stays(&inputs, &rendered)?;
+    let revision = match pin(snapshot, &inputs, &mut rendered)? {
+        Ok(revision) => revision,
+        Err(needed) => return Ok(nothing(Verdict::NeedsPinned(needed))),
+    };
+    let mut wanted: BTreeSet<ObjectKey> = rendered.objects.iter().map(|object| object.key.clone()).collect();
+    wanted.extend(rendered.secrets.iter().map(|secret| secret.key().clone()));
+    let mut steps = applying(snapshot, &rendered);
+    let waiting = withhold_pods_until_the_database_is_ready(snapshot, &rendered, &mut steps);
+    steps.extend(unwanted(snapshot, &wanted).map(Step::Remove));
+    Ok(Plan {
+        verdict: Verdict::Proceed,
+        metadata: metadata(&inputs),
+        steps,
+        inventory: wanted.into_iter().collect(),
+        inputs: Some(inputs),
+        revision: Some(revision),
+        database: rendered.database,
+        waiting,
+    })
+}
+
+/// Settles what pods are made from, and puts it into `rendered`. Gives the revision, or the key of the one to read first.
+fn pin(
+    snapshot: &Snapshot<'_>,
+    inputs: &Inputs<'_>,
+    rendered: &mut Rendered,
+) -> Result<Result<RevisionStatus, ObjectKey>, Refusal> {
+    let spec = &snapshot.instance.spec;
+    let running = snapshot.instance.status.as_ref().and_then(|status| status.revision.as_ref());
+    let asked = revision::asked(spec, inputs.release.metadata.name.as_deref().unwrap_or_default());
+    let today = revision::hash(&rendered.objects);
+    let (Choice::Pinned, Some(running)) =
+        (revision::choose(running, &asked, &today, spec.accepted_revision.as_deref()), running)
+    else {
+        let object = render::revision_object(inputs, &today, &rendered.objects);
+        rendered.objects.push(object);
+        // The revision before stays until the status no longer speaks of it.
+        let before = running.map(|running| revision::key(&inputs.namespace, &running.running));
+        if let Some(before) = before.filter(|before| rendered.objects.iter().all(|object| object.key != *before)) {
+            keep(snapshot, rendered, &before);
+        }
+        return Ok(Ok(RevisionStatus { running: today, asked, ..RevisionStatus::default() }));
+    };
+    let key = revision::key(&inputs.namespace, &running.running);
+    let pinned = match &snapshot.pinned {
+        None => return Ok(Err(key)),
+        Some(Pinned::Found(pinned)) => pinned,
+        Some(Pinned::Lost) => {
+            return Err(Refusal::new(
+                Reason::RevisionLost,
+                format!(
+                    "{key}, which pins its pods, is gone: its pods run on, but nothing repairs them; consent to what \
+                     would be made today with spec.acceptedRevision: {today}"
+                ),
+            ));
+        }
+    };
+    let pending_changes = revision::changes(pinned, &rendered.objects, PENDING_CHANGES);
+    rendered.objects.retain(|object| !object.key.kind.moves_pods());
+    rendered.objects.extend(pinned.iter().cloned());
+    rendered.objects.push(render::revision_object(inputs, &running.running, pinned));
+    rendered.objects.sort_by(|a, b| a.key.cmp(&b.key));
+    Ok(Ok(RevisionStatus {
+        running: running.running.clone(),
+        asked: running.asked.clone(),
+        pending: Some(today),
+        pending_changes,
+    }))
+}
+
+/// Keeps an object that is there as it is: wanted, but not applied.
+fn keep(snapshot: &Snapshot<'_>, rendered: &mut Rendered, key: &ObjectKey) {
+    if snapshot.children.iter().any(|child| child.key == *key) {
+        rendered.objects.push(Object { key: key.clone(), manifest: serde_json::Value::Null });
+    }
+}
+
+/// A database is not left behind by an edit of the Platform: what runs would start on an empty one.
+fn database_stays(inputs: &Inputs<'_>, rendered: &Rendered) -> Result<(), Refusal> {
+    let Some(before) = inputs.instance.status.as_ref().and_then(|status| status.database.as_ref()) else { return Ok(()) };
+    let now = location(inputs, rendered.database.as_ref());
+    let annotations = inputs.instance.metadata.annotations.as_ref();
+    let moved_to = annotations.and_then(|all| all.get(names::ANNOTATION_DATABASE_MOVED_TO));
+    match now {
+        Some(now) if now.server == before.server || moved_to == Some(&now.server) => Ok(()),
+        now => {
+            let target = now.map_or_else(|| "nowhere".to_owned(), |now| now.server);
+            Err(Refusal::new(
+                Reason::DatabaseMoved,
+                format!(
+                    "its data is on {}, but would be looked for on {target}: undo the edit of the Platform or \
+                     Application, or move the data and then annotate the Instance with {}={target}",
+                    before.server,
+                    names::ANNOTATION_DATABASE_MOVED_TO
+                ),
+            ))
+        }
+    }
+}
+
+/// Where the instance's data is; none where it has no database.
+pub(super) fn location(inputs: &Inputs<'_>, request: Option<&DatabaseRequest>) -> Option<DatabaseStatus> {
+    if !inputs.has_database() {
+        return None;
+    }
+    let name = render::database_identifier(inputs.name());
+    let server = match request {
+        Some(request) => format!("{}:{}", request.host, request.port),
+        None => format!("{}/{}", inputs.namespace, render::DATABASE_CLUSTER),
+    };
+    let secret_name = render::DATABASE_SECRET.to_owned();
+    Some(DatabaseStatus { server, role: name.clone(), name, secret_name, provisioned: String::new() })
+}
+
+fn find<'s>(snapshot: &'s Snapshot<'_>, key: &ObjectKey) -> Option<&'s Observed> {
+    snapshot.children.iter().find(|child| child.key == *key)
+}
+
+/// Is the object as it was last applied, and was that this?
+fn is_as_applied(observed: &Observed, desired: &str) -> bool {
+    observed.applied.split_once('.') == Some((desired, &*observed.fields))
+}
+
+/// The steps that make objects, Secrets and the database as they should be; none for what is so already.
+fn applying(snapshot: &Snapshot<'_>, rendered: &Rendered) -> Vec<Step> {
+    let mut steps = Vec::new();
+    let mut secrets = rendered.secrets.iter().peekable();
+    for object in rendered.objects.iter().filter(|object| !object.manifest.is_null()) {
+        while let Some(secret) = secrets.next_if(|secret| *secret.key() < object.key) {
+            push_secret(snapshot, secret, &mut steps);
+        }
+        let observed = find(snapshot, &object.key);
+        if !observed.is_some_and(|observed| is_as_applied(observed, &crate::fingerprint::of(&object.manifest))) {
+            steps.push(Step::Apply { object: object.clone(), known: observed.is_some() });
+        }
+    }
+    for secret in secrets {
+        push_secret(snapshot, secret, &mut steps);
+    }
+    steps
+}
+
+fn push_secret(snapshot: &Snapshot<'_>, secret: &crate::secrets::SecretRequest, steps: &mut Vec<Step>) {
+    let observed = find(snapshot, secret.key());
+    if !observed.is_some_and(|observed| is_as_applied(observed, &secret.fingerprint())) {
+        steps.push(Step::EnsureSecret(secret.clone()));
+    }
+}
+
+/// Pods that do not run yet wait for their database; those that run are kept as they should be all the same.
+fn withhold_pods_until_the_database_is_ready(
+    snapshot: &Snapshot<'_>,
+    rendered: &Rendered,
+    steps: &mut Vec<Step>,
+) -> Option<Waiting> {
+    let new_pods = |step: &Step| {
+        matches!(step, Step::Apply { object, known: false }
+            if matches!(object.key.kind, Kind::Deployment | Kind::HorizontalPodAutoscaler))
+    };
+    if let Some(database) = &rendered.database {
+        if snapshot.database_assured != Some(database.fingerprint().as_str()) {
+            let (pods, others): (Vec<_>, Vec<_>) = steps.drain(..).partition(new_pods);
+            steps.extend(others);
+            steps.push(Step::EnsureDatabase(database.clone()));
+            steps.extend(pods);
+        }
+        return None;
+    }
+    let cluster = rendered.objects.iter().find(|object| object.key.kind == Kind::Cluster)?;
+    if find(snapshot, &cluster.key).is_some_and(|cluster| cluster.health == crate::health::Health::Ready) {
+        return None;
+    }
+    let before = steps.len();
+    steps.retain(|step| !new_pods(step));
+    (steps.len() < before).then_some(Waiting::ForDatabase)
+}
+
+/// What the Instance has and is not to have: seen with its labels, or told by its inventory where nothing watches it.
+/// What holds data is never among them.
+fn unwanted<'s>(snapshot: &'s Snapshot<'_>, wanted: &'s BTreeSet<ObjectKey>) -> impl Iterator<Item = ObjectKey> + 's {
+    let seen = snapshot.children.iter().filter(|child| !child.terminating).map(|child| child.key.clone());
+    let inventory = snapshot.instance.status.as_ref().and_then(|status| status.inventory.as_ref());
+    let told = inventory.into_iter().flat_map(|inventory| &inventory.entries).filter_map(ObjectKey::from_entry);
+    let told = told.filter(|key| !key.kind.is_watched() && find(snapshot, key).is_none());
+    let holds_data = |key: &ObjectKey| key.kind == Kind::Cluster || &*key.name == render::DATABASE_SECRET;
+    let mut keys: Vec<_> =
+        seen.chain(told).filter(|key| !wanted.contains(key) && key.kind != Kind::Namespace && !holds_data(key)).collect();
+    keys.sort_by(|a, b| b.cmp(a));
+    keys.dedup();
+    keys.into_iter()
+}
+
+/// The labels and the finalizer the Instance itself is to have; none where it has them.
+fn metadata(inputs: &Inputs<'_>) -> Option<InstanceMetadata> {
+    let spec = &inputs.instance.spec;
+    let mut labels = BTreeMap::from([
+        (names::LABEL_APPLICATION.to_owned(), spec.application.clone()),
+        (names::LABEL_ESTABLISHMENT.to_owned(), spec.establishment.clone()),
+    ]);
+    if let Some(grouping) = &inputs.membership.grouping {
+        labels.insert(names::LABEL_GROUPING.to_owned(), grouping.clone());
+    }
+    for member in &inputs.membership.members {
+        labels.insert(format!("{}{member}", names::LABEL_MEMBER_PREFIX), "true".to_owned());
+    }
+    let has = inputs.instance.metadata.labels.as_ref();
+    let has_labels = labels.iter().all(|(key, value)| has.and_then(|has| has.get(key)) == Some(value))
+        && has.is_none_or(|has| has.keys().all(|key| labels.contains_key(key) || !is_ours(key)));
+    if has_labels && has_finalizer(inputs.instance) {
+        return None;
+    }
+    Some(InstanceMetadata { labels, finalizer: true })
+}
+
+fn is_ours(label: &str) -> bool {
+    label == names::LABEL_GROUPING || label.starts_with(names::LABEL_MEMBER_PREFIX)
+}
+
+pub(super) fn has_finalizer(instance: &Instance) -> bool {
+    instance.metadata.finalizers.as_ref().is_some_and(|all| all.iter().any(|one| one == names::FINALIZER))
+}
+
+/// Who holds the namespace that `instance` needs, given the owner its labels tell.
+pub fn namespace_holder(instance: &Instance, owner: Option<(&str, &str)>, terminating: bool) -> NamespaceHolder {
+    match owner {
+        None => NamespaceHolder::Nobody,
+        Some((namespace, name)) if format!("{namespace}/{name}") == full_name(instance) => {
+            NamespaceHolder::Itself { terminating }
+        }
+        Some((namespace, name)) => NamespaceHolder::Another(format!("{namespace}/{name}")),
+    }
+}

@@ -1,0 +1,127 @@
+//! What is a plan?
+
+use crate::{inputs::Inputs, objects::{Object, ObjectKey}, secrets::SecretRequest};
+use gotocloud_api::{conditions::Reason, instance::RevisionStatus};
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// What is to be done about one Instance, and why. Carrying it out takes no decision.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plan<'a> {
+    /// Whether it can run.
+    pub verdict: Verdict,
+    /// Labels and finalizer the Instance itself is to have; none where it has them already.
+    pub metadata: Option<InstanceMetadata>,
+    /// What to do, in this order. A step that fails ends the plan, unless it says otherwise.
+    pub steps: Vec<Step>,
+    /// Every object the Instance is to be made of once the steps are done.
+    pub inventory: Vec<ObjectKey>,
+    /// What it refers to; none where that cannot be told.
+    pub inputs: Option<Inputs<'a>>,
+    /// Which revision pins its pods.
+    pub revision: Option<RevisionStatus>,
+    /// Where its database is.
+    pub database: Option<DatabaseRequest>,
+    /// Are there objects that wait for others?
+    pub waiting: Option<Waiting>,
+}
+
+/// Whether an Instance can run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It can.
+    Proceed,
+    /// It cannot before somebody acts. What runs goes on, untouched.
+    Refused(Refusal),
+    /// Somebody else runs it: only tracked.
+    Tracked,
+    /// The plan must be made again with the content of this `ControllerRevision` (namespace and name).
+    NeedsPinned(ObjectKey),
+    /// It is being deleted.
+    Deleting,
+}
+
+/// Why an Instance cannot run, and what to do.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct Refusal {
+    /// The rule.
+    pub reason: Reason,
+    /// What is wrong, where, and what to do: a sentence.
+    pub message: String,
+}
+
+impl Refusal {
+    /// A refusal by that rule.
+    pub fn new(reason: Reason, message: impl Into<String>) -> Self {
+        Self { reason, message: message.into() }
+    }
+}
+
+/// Why some objects are not applied yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Waiting {
+    /// Pods wait for their database.
+    ForDatabase,
+    /// All wait for a namespace that is being deleted.
+    ForNamespace,
+}
+
+/// What the Instance's own metadata is to say.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct InstanceMetadata {
+    /// Labels, by which people select.
+    pub labels: BTreeMap<String, String>,
+    /// Does it hold the finalizer?
+    pub finalizer: bool,
+}
+
+/// One thing to do.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Step {
+    /// Apply an object. `known` if it was seen to be the Instance's own; else it may belong to somebody.
+    Apply {
+        /// The object.
+        object: Object,
+        /// Was it seen to be the Instance's own?
+        known: bool,
+    },
+    /// See to a Secret, whose content the operator makes but never keeps.
+    EnsureSecret(SecretRequest),
+    /// See to a database and its role.
+    EnsureDatabase(DatabaseRequest),
+    /// Keep the data, but let nobody log in.
+    SealDatabase(DatabaseRequest),
+    /// Delete database and role.
+    DropDatabase(DatabaseRequest),
+    /// Remove an object that is no longer wanted.
+    Remove(ObjectKey),
+    /// Let the Instance go: take the finalizer off.
+    Release,
+}
+
+/// A database on a server that is already there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct DatabaseRequest {
+    /// Name or address of the server.
+    pub host: String,
+    /// Its TCP port.
+    pub port: u16,
+    /// Secret, in the operator's namespace, with the administrator's credentials.
+    pub admin_secret_name: String,
+    /// Certificate authority of the server, PEM.
+    pub ca_certificate: String,
+    /// Name of the database and of the role that owns it.
+    pub name: String,
+    /// Most connections of the role.
+    pub connection_limit: u32,
+    /// The Secret that holds the role's password, in the instance's namespace.
+    pub secret: (String, String),
+}
+
+impl DatabaseRequest {
+    /// Which database this is, and how it is set up: a hash that changes when the server is to be asked again.
+    pub fn fingerprint(&self) -> String {
+        crate::fingerprint::of(self)
+    }
+}

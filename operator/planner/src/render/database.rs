@@ -1,0 +1,93 @@
+//! Where an instance's data lives: a `CloudNativePG` Cluster of its own, or a database on a server that is there.
+
+use super::{object, owner_labels};
+use crate::{inputs::Inputs, objects::{Kind, Object}, plan::DatabaseRequest, secrets::SecretRequest};
+use gotocloud_api::platform::{CloudNativePg, DatabaseServer};
+use serde_json::json;
+
+/// Name of the `CloudNativePG` Cluster of an instance.
+pub const CLUSTER: &str = "database";
+/// Name of the Secret with the credentials: the one `CloudNativePG` makes, made by the operator otherwise.
+pub const SECRET: &str = "database-app";
+/// Letters and digits of a database password: over 200 bits.
+const PASSWORD_LENGTH: usize = 36;
+
+#[derive(Default)]
+pub(super) struct Database {
+    pub cluster: Option<Object>,
+    pub secret: Option<SecretRequest>,
+    pub request: Option<DatabaseRequest>,
+}
+
+pub(super) fn render(inputs: &Inputs<'_>) -> Database {
+    let platform = &inputs.platform.spec.database;
+    match (&platform.cloud_native_pg, &platform.server) {
+        _ if !inputs.has_database() => Database::default(),
+        (Some(cnpg), _) => Database { cluster: Some(cluster(inputs, cnpg)), ..Database::default() },
+        (None, Some(server)) => on_server(inputs, server),
+        (None, None) => Database::default(),
+    }
+}
+
+/// Name of an instance's database and of its role: the Instance's name, as an SQL identifier.
+pub fn identifier(instance: &str) -> String {
+    instance.replace('-', "_")
+}
+
+fn cluster(inputs: &Inputs<'_>, cnpg: &CloudNativePg) -> Object {
+    let name = identifier(inputs.name());
+    let size = &inputs.application.spec.sizes.of(inputs.size).database;
+    let stage = inputs.application.spec.stages.of(inputs.instance.spec.stage);
+    let mut storage = json!({"size": inputs.instance.spec.database_storage.as_ref().unwrap_or(&size.storage)});
+    if let Some(class) = &inputs.platform.spec.storage_class {
+        storage["storageClass"] = json!(class);
+    }
+    let fields = json!({"spec": {
+        "instances": stage.database_instances,
+        "imageName": cnpg.image_name,
+        "storage": storage,
+        "resources": {"requests": {"cpu": size.cpu, "memory": size.memory}, "limits": {"memory": size.memory}},
+        "bootstrap": {"initdb": {"database": name, "owner": name}},
+        "enableSuperuserAccess": false,
+        "affinity": {"enablePodAntiAffinity": true, "topologyKey": "kubernetes.io/hostname"},
+        "inheritedMetadata": {"labels": owner_labels(inputs.instance)},
+    }});
+    object(inputs, Kind::Cluster, CLUSTER, &owner_labels(inputs.instance), fields)
+}
+
+fn on_server(inputs: &Inputs<'_>, server: &DatabaseServer) -> Database {
+    let name = identifier(inputs.name());
+    let object = object(inputs, Kind::Secret, SECRET, &owner_labels(inputs.instance), json!({"type": "kubernetes.io/basic-auth"}));
+    let host_in_uri = if server.host.contains(':') { format!("[{}]", server.host) } else { server.host.clone() };
+    let templates = [
+        ("username", name.clone()),
+        ("dbname", name.clone()),
+        ("host", server.host.clone()),
+        ("port", server.port.to_string()),
+        ("ca.crt", server.ca_certificate.clone()),
+        ("uri", format!("postgresql://{name}:{{password}}@{host_in_uri}:{}/{name}?sslmode=verify-full", server.port)),
+    ];
+    let secret = SecretRequest {
+        object,
+        generated: [("password".to_owned(), PASSWORD_LENGTH)].into(),
+        templates: templates.map(|(key, value)| (key.to_owned(), value)).into(),
+    };
+    let request = DatabaseRequest {
+        host: server.host.clone(),
+        port: server.port,
+        admin_secret_name: server.admin_secret_name.clone(),
+        ca_certificate: server.ca_certificate.clone(),
+        name,
+        connection_limit: server.connection_limit,
+        secret: (inputs.namespace.clone(), SECRET.to_owned()),
+    };
+    Database { secret: Some(secret), request: Some(request), cluster: None }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_identifier_needs_no_quotes() {
+        assert_eq!(super::identifier("app-cote-azur"), "app_cote_azur");
+    }
+}

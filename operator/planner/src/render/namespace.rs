@@ -1,0 +1,48 @@
+//! The namespace of an instance: whose it is, and that only restricted pods run in it.
+
+use crate::{inputs::Inputs, objects::{Kind, Object, ObjectKey}, render::owner_labels};
+use gotocloud_api::{Instance, names};
+use serde_json::{Value, json};
+
+pub(super) fn render(inputs: &Inputs<'_>) -> Object {
+    let spec = &inputs.instance.spec;
+    let mut labels = owner_labels(inputs.instance);
+    labels.insert(names::LABEL_APPLICATION.into(), spec.application.clone());
+    labels.insert(names::LABEL_ESTABLISHMENT.into(), spec.establishment.clone());
+    if let Some(grouping) = &inputs.membership.grouping {
+        labels.insert(names::LABEL_GROUPING.into(), grouping.clone());
+    }
+    for member in &inputs.membership.members {
+        labels.insert(format!("{}{member}", names::LABEL_MEMBER_PREFIX), "true".into());
+    }
+    if spec.is_protected() {
+        labels.insert(names::LABEL_PROTECTED.into(), "true".into());
+    }
+    manifest(&inputs.namespace, json!(labels), Value::Null)
+}
+
+/// The namespace of a deleted Instance whose data stays: with whose it was, since when, and what it keeps.
+pub fn retained(instance: &Instance, now: &str, data: &str) -> Object {
+    let mut labels = owner_labels(instance);
+    labels.insert(names::LABEL_RETAINED.into(), "true".into());
+    labels.insert(names::LABEL_PROTECTED.into(), "true".into());
+    labels.insert(names::LABEL_APPLICATION.into(), instance.spec.application.clone());
+    labels.insert(names::LABEL_ESTABLISHMENT.into(), instance.spec.establishment.clone());
+    let name = names::workload_namespace(instance.metadata.name.as_deref().unwrap_or_default());
+    let annotations = json!({names::ANNOTATION_RETAINED_AT: now, names::ANNOTATION_RETAINED_DATA: data});
+    manifest(&name, json!(labels), annotations)
+}
+
+fn manifest(name: &str, mut labels: Value, annotations: Value) -> Object {
+    for mode in ["enforce", "audit", "warn"] {
+        labels[format!("pod-security.kubernetes.io/{mode}")] = "restricted".into();
+    }
+    let mut metadata = json!({"name": name, "labels": labels});
+    if !annotations.is_null() {
+        metadata["annotations"] = annotations;
+    }
+    Object {
+        key: ObjectKey::new(Kind::Namespace, "", name),
+        manifest: json!({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}),
+    }
+}

@@ -1,0 +1,85 @@
+//! What is known when a decision is made?
+
+use crate::{health::Health, objects::{Kind, Object, ObjectKey}};
+use gotocloud_api::{Application, Establishment, Instance, Platform, Release};
+use std::collections::BTreeSet;
+
+/// All that decides about one Instance, as it was observed.
+#[derive(Clone, Debug)]
+pub struct Snapshot<'a> {
+    /// The Instance.
+    pub instance: &'a Instance,
+    /// The Application it names, if there is one.
+    pub application: Option<&'a Application>,
+    /// The Release its spec names, or that runs where the spec names none; if there is one.
+    pub release: Option<&'a Release>,
+    /// The Establishment it names, if there is one.
+    pub establishment: Option<&'a Establishment>,
+    /// The Platform it names or inherits, if there is one.
+    pub platform: Option<&'a Platform>,
+    /// The groupings of which its Establishment is a member.
+    pub groupings: Vec<&'a Establishment>,
+    /// The other Instances of the same Establishment, each with its Application.
+    pub neighbours: Vec<(&'a Instance, Option<&'a Application>)>,
+    /// How many other Instances run on the platform.
+    pub platform_load: u32,
+    /// Who holds the namespace it needs.
+    pub namespace: NamespaceHolder,
+    /// The objects that carry its labels.
+    pub children: Vec<Observed>,
+    /// The optional kinds the platform's API server serves.
+    pub served: &'a BTreeSet<Kind>,
+    /// The pinned objects, once they were read; see [`crate::plan::Verdict::NeedsPinned`].
+    pub pinned: Option<Pinned>,
+    /// Has this process made sure of the database, and of which?
+    pub database_assured: Option<&'a str>,
+    /// Who the operator is.
+    pub operator: &'a OperatorIdentity,
+}
+
+/// Who holds the namespace an Instance needs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NamespaceHolder {
+    /// Nobody the operator knows of.
+    Nobody,
+    /// The Instance itself. `terminating` while it is being deleted.
+    Itself {
+        /// Is it being deleted?
+        terminating: bool,
+    },
+    /// Another Instance, as `NAMESPACE/NAME`.
+    Another(String),
+}
+
+/// An object that carries the Instance's labels, as last seen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Observed {
+    /// Which one.
+    pub key: ObjectKey,
+    /// Hash of the fields the operator owns in it now.
+    pub fields: Box<str>,
+    /// What was last applied and which fields were owned right after, as `DESIRED.FIELDS`; empty if not known.
+    pub applied: Box<str>,
+    /// How it stands.
+    pub health: Health,
+    /// Is it being deleted?
+    pub terminating: bool,
+}
+
+/// The objects that move pods, as they were when the running revision was made.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Pinned {
+    /// They were read.
+    Found(Vec<Object>),
+    /// The revision's object is gone or unreadable.
+    Lost,
+}
+
+/// Who the operator is, for the rights it gives itself in the namespaces it makes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OperatorIdentity {
+    /// Its service account, as namespace and name; none when it runs outside a cluster with a person's rights.
+    pub service_account: Option<(String, String)>,
+    /// The `ClusterRole` that holds what it may do in a namespace it made.
+    pub instance_cluster_role: String,
+}
