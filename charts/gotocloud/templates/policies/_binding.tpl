@@ -15,5 +15,6 @@ spec:
 {{- /* CEL: those whom no protection by the operator stops: itself, and those of the break-glass groups. */ -}}
 {{- define "gotocloud.exempt" -}}
 request.userInfo.username == '{{ include "gotocloud.username" . }}'
-{{- with .Values.policies.breakGlassGroups }} || request.userInfo.groups.exists(group, group in ['{{ join "', '" . }}']){{ end }}
+{{- /* A list of strings in JSON is one in CEL. */ -}}
+{{- with .Values.policies.breakGlassGroups }} || request.userInfo.groups.exists(group, group in {{ toJson . }}){{ end }}
 {{- end -}}
