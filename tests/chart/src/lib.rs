@@ -1,5 +1,6 @@
 //! What does the chart make of its values? Helm itself answers, built from the version `tests/tools/helm` pins.
 
+pub mod cluster;
 pub mod fleet;
 
 use anyhow::Context;

@@ -4,84 +4,25 @@
 
 #![allow(clippy::unwrap_used)] // a test stops where something is not as it must be
 
+use gotocloud_chart_tests::NAMESPACE;
+use gotocloud_chart_tests::cluster::ScratchCluster;
 use gotocloud_chart_tests::fleet::{application, establishment, instance, platform, release};
-use gotocloud_chart_tests::{NAMESPACE, RELEASE, chart, helm};
-use gotocloud_harness::{Cluster, ClusterSpec, Terminal};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
 const OPERATOR: &str = "--as=system:serviceaccount:gotocloud-system:gotocloud-operator";
 const ON_CALL: [&str; 3] = ["--as=jane", "--as-group=on-call", "--as-group=system:masters"];
 
-struct Installed(Cluster);
-
-impl Installed {
-    fn start() -> anyhow::Result<Self> {
-        const NAME: &str = "chart-policies";
-        Cluster::down(NAME, &Terminal)?;
-        let installed = Self(Cluster::up(&ClusterSpec::new(NAME).nodes(1).optional_apis(&[]), &Terminal)?);
-        let kubeconfig = format!("--kubeconfig={}", installed.0.kubeconfig_path().display());
-        let chart = chart().display().to_string();
-        let namespace = format!("--namespace={NAMESPACE}");
-        let output = helm([
-            "install",
-            RELEASE,
-            &chart,
-            &namespace,
-            "--create-namespace",
-            &kubeconfig,
-            "--set=policies.breakGlassGroups={on-call}",
-        ])?;
-        anyhow::ensure!(output.status.success(), "helm install: {}", String::from_utf8_lossy(&output.stderr));
-        installed.0.wait_for(
-            &["--for=condition=Established", "crd", "-l", "app.kubernetes.io/part-of=gotocloud"],
-            Duration::from_secs(30),
-        )?;
-        installed.wait_for_the_policies()?;
-        Ok(installed)
-    }
-
-    /// A policy is in force a moment after it was made.
-    fn wait_for_the_policies(&self) -> anyhow::Result<()> {
-        self.make(&instance("probe", "FullProduction", None));
-        self.make(&json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": {
-            "name": "probe", "labels": { "gotocloud.amue.fr/deletion-protected": "true" } } }));
-        let deadline = Instant::now() + Duration::from_secs(30);
-        let in_force = || {
-            self.0.kubectl(&["delete", "instance", "probe", "--dry-run=server"]).is_err()
-                && self.0.kubectl(&["delete", "namespace", "probe", "--dry-run=server"]).is_err()
-        };
-        while !in_force() {
-            anyhow::ensure!(Instant::now() < deadline, "the policies do not come into force");
-            std::thread::sleep(Duration::from_millis(200));
-        }
-        Ok(())
-    }
-
-    fn make(&self, object: &Value) {
-        self.0.apply(&object.to_string()).unwrap();
-    }
-
-    fn does(&self, arguments: &[&str]) -> String {
-        self.0.kubectl(arguments).unwrap_or_else(|error| panic!("{arguments:?}: {error}"))
-    }
-
-    fn is_refused(&self, arguments: &[&str]) -> String {
-        match self.0.kubectl(arguments) {
-            Ok(done) => panic!("{arguments:?} was not refused: {done}"),
-            Err(error) => error.to_string(),
-        }
-    }
-
-    fn waits_until_gone(&self, kind: &str, name: &str) {
-        self.0.wait_for(&["--for=delete", &format!("{kind}/{name}")], Duration::from_mins(1)).unwrap();
-    }
-}
-
-impl Drop for Installed {
-    fn drop(&mut self) {
-        let _ = Cluster::down(self.0.name(), &Terminal);
-    }
+/// The chart in a cluster of its own, with its policies in force: that takes a moment after they were made.
+fn installed() -> ScratchCluster {
+    let cluster = ScratchCluster::start("chart-policies");
+    cluster.install(&["--set=policies.breakGlassGroups={on-call}"]);
+    cluster.make(&instance("probe", "FullProduction", None));
+    cluster.make(&json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": {
+        "name": "probe", "labels": { "gotocloud.amue.fr/deletion-protected": "true" } } }));
+    cluster.is_refused_soon(&["delete", "instance", "probe", "--dry-run=server"]);
+    cluster.is_refused_soon(&["delete", "namespace", "probe", "--dry-run=server"]);
+    cluster
 }
 
 #[track_caller]
@@ -91,7 +32,7 @@ fn assert_says(refusal: &str, words: &str) {
 
 #[test]
 fn the_policies_refuse_what_would_lose_data() {
-    let cluster = Installed::start().unwrap();
+    let cluster = installed();
     the_api_server_finds_no_fault_in_the_expressions(&cluster);
     an_instance_in_production_is_protected_until_somebody_says_otherwise(&cluster);
     an_instance_is_protected_in_any_stage_where_somebody_says_so(&cluster);
@@ -104,7 +45,7 @@ fn the_policies_refuse_what_would_lose_data() {
     the_operator_stays_where_it_belongs(&cluster);
 }
 
-fn the_api_server_finds_no_fault_in_the_expressions(cluster: &Installed) {
+fn the_api_server_finds_no_fault_in_the_expressions(cluster: &ScratchCluster) {
     let deadline = Instant::now() + Duration::from_secs(30);
     loop {
         let listed = cluster.does(&["get", "validatingadmissionpolicies", "-o", "json"]);
@@ -123,7 +64,7 @@ fn the_api_server_finds_no_fault_in_the_expressions(cluster: &Installed) {
     }
 }
 
-fn an_instance_in_production_is_protected_until_somebody_says_otherwise(cluster: &Installed) {
+fn an_instance_in_production_is_protected_until_somebody_says_otherwise(cluster: &ScratchCluster) {
     cluster.make(&instance("trial", "Provisioned", None));
     cluster.does(&["delete", "instance", "trial"]);
 
@@ -143,13 +84,13 @@ fn an_instance_in_production_is_protected_until_somebody_says_otherwise(cluster:
     }
 }
 
-fn an_instance_is_protected_in_any_stage_where_somebody_says_so(cluster: &Installed) {
+fn an_instance_is_protected_in_any_stage_where_somebody_says_so(cluster: &ScratchCluster) {
     cluster.make(&instance("archive", "Provisioned", Some(true)));
     let refusal = cluster.is_refused(&["delete", "instances", "--all"]);
     assert_says(&refusal, "Instance default/archive is protected against deletion (spec.deletionProtection is true)");
 }
 
-fn what_instances_need_stays_until_the_last_is_gone(cluster: &Installed) {
+fn what_instances_need_stays_until_the_last_is_gone(cluster: &ScratchCluster) {
     let cases = [
         (application("caplab"), "Application", "--field-selector spec.application=caplab"),
         (release("caplab-1.2.3", "caplab"), "Release", "--field-selector spec.application=caplab (column RELEASE)"),
@@ -190,7 +131,7 @@ fn labels(instance: &str) -> Value {
 }
 
 /// Makes the namespace of an instance, and what is in it, as the operator does and with its rights.
-fn furnish(cluster: &Installed, instance: &str) {
+fn furnish(cluster: &ScratchCluster, instance: &str) {
     let namespace = format!("gtc-{instance}");
     let binding = json!({
         "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding",
@@ -211,30 +152,16 @@ fn furnish(cluster: &Installed, instance: &str) {
     }
 }
 
-fn apply_as_operator(cluster: &Installed, object: &Value) {
+fn apply_as_operator(cluster: &ScratchCluster, object: &Value) {
     let file = std::env::temp_dir().join(format!("gotocloud-policies-{}.json", std::process::id()));
     std::fs::write(&file, object.to_string()).unwrap();
     let file_argument = format!("--filename={}", file.display());
     // A new role binding takes a moment to be seen by the API server's authorizer.
-    let deadline = Instant::now() + Duration::from_secs(10);
-    loop {
-        let applied = cluster.0.kubectl(&[
-            "apply",
-            "--server-side",
-            "--field-manager=gotocloud-operator",
-            &file_argument,
-            OPERATOR,
-        ]);
-        match applied {
-            Ok(_) => break,
-            Err(error) => assert!(Instant::now() < deadline, "{object}: {error}"),
-        }
-        std::thread::sleep(Duration::from_millis(200));
-    }
+    cluster.does_soon(&["apply", "--server-side", "--field-manager=gotocloud-operator", &file_argument, OPERATOR]);
     std::fs::remove_file(file).unwrap();
 }
 
-fn the_operator_makes_a_namespace_and_lets_itself_in(cluster: &Installed) {
+fn the_operator_makes_a_namespace_and_lets_itself_in(cluster: &ScratchCluster) {
     furnish(cluster, "own");
     cluster.does(&["get", "secret", "database", "-n", "gtc-own", OPERATOR]);
     cluster.does(&["get", "lease", "gotocloud-operator", "-n", NAMESPACE, "--ignore-not-found", OPERATOR]);
@@ -242,7 +169,7 @@ fn the_operator_makes_a_namespace_and_lets_itself_in(cluster: &Installed) {
     assert_says(&refusal, "cannot list resource \"secrets\"");
 }
 
-fn a_secret_of_the_operator_is_changed_by_nobody_else(cluster: &Installed) {
+fn a_secret_of_the_operator_is_changed_by_nobody_else(cluster: &ScratchCluster) {
     furnish(cluster, "sealed");
     let on_secret = |verb: &[&str], more: &[&str]| {
         [verb, &["secret", "database", "-n", "gtc-sealed"], more].concat().iter().map(ToString::to_string).collect()
@@ -293,7 +220,7 @@ fn a_secret_of_the_operator_is_changed_by_nobody_else(cluster: &Installed) {
     }
 }
 
-fn a_namespace_that_holds_an_instance_goes_only_with_it(cluster: &Installed) {
+fn a_namespace_that_holds_an_instance_goes_only_with_it(cluster: &ScratchCluster) {
     furnish(cluster, "held");
     let refusal = cluster.is_refused(&["delete", "namespace", "gtc-held"]);
     assert_says(&refusal, "namespace gtc-held holds the workload and the data of Instance default/held.");
@@ -303,7 +230,7 @@ fn a_namespace_that_holds_an_instance_goes_only_with_it(cluster: &Installed) {
     cluster.waits_until_gone("namespace", "gtc-held");
 }
 
-fn a_namespace_that_keeps_data_says_so(cluster: &Installed) {
+fn a_namespace_that_keeps_data_says_so(cluster: &ScratchCluster) {
     furnish(cluster, "kept");
     cluster.does(&["label", "namespace", "gtc-kept", "gotocloud.amue.fr/retained=true"]);
     cluster.does(&["annotate", "namespace", "gtc-kept", "gotocloud.amue.fr/retained-at=2026-01-31T22:00:00Z"]);
@@ -316,7 +243,7 @@ fn a_namespace_that_keeps_data_says_so(cluster: &Installed) {
     cluster.waits_until_gone("namespace", "gtc-kept");
 }
 
-fn any_namespace_can_be_protected(cluster: &Installed) {
+fn any_namespace_can_be_protected(cluster: &ScratchCluster) {
     cluster.does(&["create", "namespace", "fleet"]);
     cluster.does(&["label", "namespace", "fleet", "gotocloud.amue.fr/deletion-protected=true"]);
     let refusal = cluster.is_refused(&["delete", "namespace", "fleet"]);
@@ -325,7 +252,7 @@ fn any_namespace_can_be_protected(cluster: &Installed) {
     cluster.does(&[&["delete", "namespace", "fleet", "--wait=false"], &ON_CALL[..]].concat());
 }
 
-fn the_operator_stays_where_it_belongs(cluster: &Installed) {
+fn the_operator_stays_where_it_belongs(cluster: &ScratchCluster) {
     for name in ["kube-node-lease", NAMESPACE] {
         let refusal = cluster.is_refused(&["delete", "namespace", name, OPERATOR]);
         assert_says(&refusal, "only where the namespace is called gtc-…");

@@ -1,0 +1,93 @@
+//! A cluster of a test's own, gone when the test is over.
+
+#![allow(clippy::unwrap_used)] // a test stops where something is not as it must be
+
+use crate::{NAMESPACE, RELEASE, chart, helm};
+use gotocloud_harness::{Cluster, ClusterSpec, Terminal};
+use serde_json::Value;
+use std::time::{Duration, Instant};
+
+/// A new cluster, without the chart.
+pub struct ScratchCluster(Cluster);
+
+impl ScratchCluster {
+    /// Starts it under that name, in the place of one that an interrupted test left.
+    pub fn start(name: &str) -> Self {
+        Cluster::down(name, &Terminal).unwrap();
+        Self(Cluster::up(&ClusterSpec::new(name).nodes(1).optional_apis(&[]), &Terminal).unwrap())
+    }
+
+    /// Runs Helm on the release of the chart: `helm COMMAND RELEASE [CHART] ARGUMENTS`.
+    pub fn helm(&self, command: &str, arguments: &[&str]) {
+        let kubeconfig = format!("--kubeconfig={}", self.0.kubeconfig_path().display());
+        let folder = chart().display().to_string();
+        let mut all = vec![command, RELEASE];
+        if matches!(command, "install" | "upgrade") {
+            all.push(&folder);
+        }
+        all.extend(["--namespace", NAMESPACE, &kubeconfig]);
+        all.extend(arguments);
+        let output = helm(all).unwrap();
+        assert!(output.status.success(), "helm {command}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+
+    /// Installs the chart, and returns once the kinds are served.
+    pub fn install(&self, arguments: &[&str]) {
+        self.helm("install", &[&["--create-namespace"], arguments].concat());
+        let definitions = ["--for=condition=Established", "crd", "-l", "app.kubernetes.io/part-of=gotocloud"];
+        self.0.wait_for(&definitions, Duration::from_secs(30)).unwrap();
+    }
+
+    /// Applies an object as the administrator.
+    pub fn make(&self, object: &Value) {
+        self.0.apply(&object.to_string()).unwrap();
+    }
+
+    /// Runs kubectl, which must succeed; what it prints.
+    pub fn does(&self, arguments: &[&str]) -> String {
+        self.0.kubectl(arguments).unwrap_or_else(|error| panic!("{arguments:?}: {error}"))
+    }
+
+    /// Runs kubectl, which must fail; what it says.
+    pub fn is_refused(&self, arguments: &[&str]) -> String {
+        match self.0.kubectl(arguments) {
+            Ok(done) => panic!("{arguments:?} was not refused: {done}"),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    /// Runs kubectl again and again, until it succeeds.
+    pub fn does_soon(&self, arguments: &[&str]) -> String {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        loop {
+            match self.0.kubectl(arguments) {
+                Ok(done) => return done,
+                Err(error) => assert!(Instant::now() < deadline, "{arguments:?}: {error}"),
+            }
+            std::thread::sleep(Duration::from_millis(200));
+        }
+    }
+
+    /// Runs kubectl again and again, until it fails.
+    pub fn is_refused_soon(&self, arguments: &[&str]) -> String {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        loop {
+            match self.0.kubectl(arguments) {
+                Ok(_) => assert!(Instant::now() < deadline, "{arguments:?} is not refused"),
+                Err(error) => return error.to_string(),
+            }
+            std::thread::sleep(Duration::from_millis(200));
+        }
+    }
+
+    /// Returns once the object is gone.
+    pub fn waits_until_gone(&self, kind: &str, name: &str) {
+        self.0.wait_for(&["--for=delete", &format!("{kind}/{name}")], Duration::from_mins(1)).unwrap();
+    }
+}
+
+impl Drop for ScratchCluster {
+    fn drop(&mut self) {
+        let _ = Cluster::down(self.0.name(), &Terminal);
+    }
+}
