@@ -1,6 +1,6 @@
 //! A cluster of a test's own, gone when the test is over.
 
-#![allow(clippy::unwrap_used)] // a test stops where something is not as it must be
+#![allow(clippy::unwrap_used, clippy::missing_panics_doc)] // a test stops where something is not as it must be
 
 use crate::{NAMESPACE, RELEASE, chart, helm};
 use gotocloud_harness::{Cluster, ClusterSpec, Terminal};
