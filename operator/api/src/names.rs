@@ -21,6 +21,8 @@ pub const LABEL_INSTANCE_NAMESPACE: &str = "gotocloud.amue.fr/instance-namespace
 pub const LABEL_APPLICATION: &str = "gotocloud.amue.fr/application";
 /// Label: the establishment an instance serves.
 pub const LABEL_ESTABLISHMENT: &str = "gotocloud.amue.fr/establishment";
+/// Label: the platform an instance runs on.
+pub const LABEL_PLATFORM: &str = "gotocloud.amue.fr/platform";
 /// Label: the grouping through which the establishment joins, if any.
 pub const LABEL_GROUPING: &str = "gotocloud.amue.fr/grouping";
 /// Prefix of the labels that name each member an instance serves: `member.gotocloud.amue.fr/NAME: "true"`.

@@ -3,6 +3,7 @@
 use crate::{
     grouping::groupings_of,
     inputs::{placed_on, release_name, size_of},
+    objects::Kind,
 };
 use gotocloud_api::{
     Application, ApplicationStatus, Establishment, EstablishmentStatus, Instance, Platform, PlatformStatus, Release,
@@ -13,6 +14,7 @@ use gotocloud_api::{
 };
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use std::collections::BTreeSet;
 
 /// How many kept databases a Platform lists.
 const RETAINED_LISTED: usize = 50;
@@ -173,4 +175,19 @@ fn ready(
         conditions.push(condition(ConditionType::Stalled, "True"));
     }
     conditions
+}
+
+/// The APIs that a Platform's spec needs and its cluster does not serve, as `KIND (GROUP/VERSION)`.
+pub fn missing_apis(platform: &Platform, served: &BTreeSet<Kind>) -> Vec<String> {
+    let spec = &platform.spec;
+    let has_own_certificates = spec.certificate_issuer.is_some();
+    let needs = [
+        (Kind::Cluster, spec.database.cloud_native_pg.is_some()),
+        (Kind::HttpRoute, spec.exposure.gateway.is_some()),
+        (Kind::ListenerSet, spec.exposure.gateway.is_some() && has_own_certificates),
+        (Kind::Certificate, has_own_certificates),
+        (Kind::ServiceMonitor, spec.monitoring.is_some()),
+    ];
+    let missing = needs.into_iter().filter(|(kind, is_needed)| *is_needed && !served.contains(kind));
+    missing.map(|(kind, _)| format!("{kind} ({})", kind.api_version())).collect()
 }

@@ -100,6 +100,36 @@ pub enum Step {
     Release,
 }
 
+impl Step {
+    /// Does it take something away? Such steps wait for the word of [`crate::removals`].
+    pub fn takes_away(&self) -> bool {
+        match self {
+            Self::Apply { .. } | Self::EnsureSecret(_) | Self::EnsureDatabase(_) => false,
+            Self::SealDatabase(_) | Self::DropDatabase(_) | Self::Remove(_) | Self::Release => true,
+        }
+    }
+}
+
+impl Plan<'_> {
+    /// How many objects the plan takes away, of an Instance that has `children`.
+    pub fn removals(&self, children: usize) -> usize {
+        match self.verdict {
+            Verdict::Deleting if self.steps.is_empty() => 0,
+            Verdict::Deleting => children,
+            Verdict::Proceed | Verdict::Refused(_) | Verdict::Tracked | Verdict::NeedsPinned(_) => {
+                self.steps.iter().filter(|step| step.takes_away()).count()
+            }
+        }
+    }
+
+    /// The steps to carry out: all of them, or, where removals have to wait, those that take nothing away. Of a
+    /// deletion, nothing is done before all of it may be.
+    pub fn steps_allowed(&self, removals: bool) -> Vec<&Step> {
+        let allowed = |step: &&Step| removals || (self.verdict != Verdict::Deleting && !step.takes_away());
+        self.steps.iter().filter(allowed).collect()
+    }
+}
+
 /// A database on a server that is already there.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct DatabaseRequest {

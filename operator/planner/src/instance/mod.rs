@@ -5,5 +5,5 @@ mod deletion;
 mod planning;
 mod report;
 
-pub use planning::plan;
+pub use planning::{namespace_holder, plan};
 pub use report::{Event, Failure, Outcome, Report, report};

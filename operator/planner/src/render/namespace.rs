@@ -9,6 +9,7 @@ pub(super) fn render(inputs: &Inputs<'_>) -> Object {
     let mut labels = owner_labels(inputs.instance);
     labels.insert(names::LABEL_APPLICATION.into(), spec.application.clone());
     labels.insert(names::LABEL_ESTABLISHMENT.into(), spec.establishment.clone());
+    labels.insert(names::LABEL_PLATFORM.into(), inputs.platform.metadata.name.clone().unwrap_or_default());
     if let Some(grouping) = &inputs.membership.grouping {
         labels.insert(names::LABEL_GROUPING.into(), grouping.clone());
     }
@@ -28,6 +29,9 @@ pub fn retained(instance: &Instance, now: &str, data: &str) -> Object {
     labels.insert(names::LABEL_PROTECTED.into(), "true".into());
     labels.insert(names::LABEL_APPLICATION.into(), instance.spec.application.clone());
     labels.insert(names::LABEL_ESTABLISHMENT.into(), instance.spec.establishment.clone());
+    if let Some(platform) = instance.status.as_ref().and_then(|status| status.platform.clone()) {
+        labels.insert(names::LABEL_PLATFORM.into(), platform);
+    }
     let name = names::workload_namespace(instance.metadata.name.as_deref().unwrap_or_default());
     let annotations = json!({names::ANNOTATION_RETAINED_AT: now, names::ANNOTATION_RETAINED_DATA: data});
     manifest(&name, json!(labels), annotations)

@@ -1,0 +1,255 @@
+//! What do people ask for? The operator's own kinds, followed and kept.
+
+use crate::{
+    children::InstanceRef,
+    health::{WatchState, Watches},
+};
+use futures::{Stream, StreamExt as _, future::join_all};
+use gotocloud_api::{Application, Establishment, Instance, Platform, Release};
+use gotocloud_planner::{fingerprint, inputs};
+use kube::{
+    Api, Client, Resource, ResourceExt as _,
+    runtime::{
+        WatchStreamExt as _,
+        reflector::{self, Lookup, ObjectRef, Store},
+        watcher,
+    },
+};
+use serde::de::DeserializeOwned;
+use std::{
+    collections::{BTreeSet, HashMap},
+    fmt::Debug,
+    future::Future,
+    hash::Hash,
+    pin::Pin,
+    sync::{Arc, Mutex, PoisonError},
+};
+use tokio::sync::mpsc::UnboundedSender;
+
+/// The operator's own kinds.
+pub struct Catalogue {
+    /// All Applications.
+    pub applications: Store<Application>,
+    /// All Releases.
+    pub releases: Store<Release>,
+    /// All Platforms.
+    pub platforms: Store<Platform>,
+    /// All Establishments.
+    pub establishments: Store<Establishment>,
+    /// All Instances.
+    pub instances: Store<Instance>,
+    by_establishment: Mutex<HashMap<String, BTreeSet<InstanceRef>>>,
+}
+
+/// What changed in the catalogue.
+#[derive(Clone, Debug)]
+pub enum Change {
+    /// An Instance: its spec, its metadata or its status.
+    Instance(InstanceRef),
+    /// What the Instances of an establishment need to know of each other.
+    Neighbours(String),
+    /// An Application's spec.
+    Application(String),
+    /// A Release's spec.
+    Release(String),
+    /// A Platform's spec or annotations.
+    Platform(String),
+    /// An Establishment's spec.
+    Establishment(String),
+}
+
+type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+impl Catalogue {
+    /// The catalogue, and the work that keeps it up to date and sends what changes to `changed`.
+    pub fn follow(client: &Client, watches: &Watches, changed: &UnboundedSender<Change>) -> (Arc<Self>, Vec<Task>) {
+        let (applications, w1) = reflector::store();
+        let (releases, w2) = reflector::store();
+        let (platforms, w3) = reflector::store();
+        let (establishments, w4) = reflector::store();
+        let (instances, w5) = reflector::store();
+        let catalogue = Arc::new(Self {
+            applications,
+            releases,
+            platforms,
+            establishments,
+            instances,
+            by_establishment: Mutex::default(),
+        });
+        let tasks: Vec<Task> = vec![
+            Box::pin(specs(client, w1, watches, changed, Change::Application)),
+            Box::pin(specs(client, w2, watches, changed, Change::Release)),
+            Box::pin(specs(client, w3, watches, changed, Change::Platform)),
+            Box::pin(specs(client, w4, watches, changed, Change::Establishment)),
+            Box::pin(follow_instances(client, w5, watches, changed, Arc::clone(&catalogue))),
+        ];
+        (catalogue, tasks)
+    }
+
+    /// Waits until everything was listed once.
+    pub async fn ready(&self) {
+        // A store whose writer is gone never gets ready; then the process ends anyway.
+        let waits: Vec<Pin<Box<dyn Future<Output = bool> + Send + '_>>> = vec![
+            Box::pin(async { self.applications.wait_until_ready().await.is_ok() }),
+            Box::pin(async { self.releases.wait_until_ready().await.is_ok() }),
+            Box::pin(async { self.platforms.wait_until_ready().await.is_ok() }),
+            Box::pin(async { self.establishments.wait_until_ready().await.is_ok() }),
+            Box::pin(async { self.instances.wait_until_ready().await.is_ok() }),
+        ];
+        join_all(waits).await;
+    }
+
+    /// The Instance of that name.
+    pub fn instance(&self, instance: &InstanceRef) -> Option<Arc<Instance>> {
+        self.instances.get(&ObjectRef::new(&instance.name).within(&instance.namespace))
+    }
+
+    /// The Instances of an establishment.
+    pub fn of_establishment(&self, establishment: &str) -> Vec<Arc<Instance>> {
+        let references: Vec<_> = {
+            let index = self.by_establishment.lock().unwrap_or_else(PoisonError::into_inner);
+            index.get(establishment).into_iter().flatten().cloned().collect()
+        };
+        references.iter().filter_map(|reference| self.instance(reference)).collect()
+    }
+
+    /// The Instances that a change may concern.
+    pub fn concerned(&self, change: &Change) -> Vec<InstanceRef> {
+        let having = |matches: &dyn Fn(&Instance) -> bool| -> Vec<InstanceRef> {
+            self.instances.state().iter().filter(|one| matches(one)).map(|one| reference(one)).collect()
+        };
+        match change {
+            Change::Instance(instance) => vec![instance.clone()],
+            Change::Neighbours(name) => self.of_establishment(name).iter().map(|one| reference(one)).collect(),
+            Change::Application(name) => having(&|one| one.spec.application == *name),
+            Change::Release(name) => having(&|one| inputs::release_name(one) == Some(name)),
+            Change::Platform(name) => having(&|one| {
+                let establishment = self.establishments.get(&ObjectRef::new(&one.spec.establishment));
+                inputs::platform_name(one, establishment.as_deref()) == Some(name) || inputs::placed_on(one) == Some(name)
+            }),
+            // Its members too, whom it may group.
+            Change::Establishment(name) => {
+                let members: BTreeSet<String> = self
+                    .establishments
+                    .get(&ObjectRef::new(name))
+                    .and_then(|one| one.spec.grouping.clone())
+                    .into_iter()
+                    .flat_map(|grouping| grouping.members)
+                    .map(|member| member.name)
+                    .collect();
+                let names = members.iter().map(String::as_str).chain([name.as_str()]);
+                names.flat_map(|name| self.of_establishment(name)).map(|one| reference(&one)).collect()
+            }
+        }
+    }
+}
+
+/// Which Instance it is.
+pub fn reference(instance: &Instance) -> InstanceRef {
+    InstanceRef::new(instance.metadata.namespace.as_deref().unwrap_or_default(), inputs::name_of(instance))
+}
+
+/// Follows a kind, and tells when what a person wrote in one of its objects changes; its status alone tells nothing.
+fn specs<K>(
+    client: &Client,
+    writer: reflector::store::Writer<K>,
+    watches: &Watches,
+    changed: &UnboundedSender<Change>,
+    change: fn(String) -> Change,
+) -> impl Future<Output = ()> + Send + use<K>
+where
+    K: Resource<DynamicType = ()> + Lookup<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
+{
+    let stream = objects(Api::<K>::all(client.clone()), writer, watches.clone());
+    let changed = changed.clone();
+    async move {
+        let mut known: HashMap<String, String> = HashMap::new();
+        let mut stream = std::pin::pin!(stream);
+        while let Some(event) = stream.next().await {
+            let (object, is_gone) = match event {
+                watcher::Event::Apply(object) | watcher::Event::InitApply(object) => (object, false),
+                watcher::Event::Delete(object) => (object, true),
+                watcher::Event::Init | watcher::Event::InitDone => continue,
+            };
+            let name = object.name_any();
+            let written = fingerprint::of(&(object.meta().generation, object.annotations(), object.uid(), is_gone));
+            if known.insert(name.clone(), written.clone()) != Some(written) {
+                // Nobody listens any more only while the process ends.
+                let _ = changed.send(change(name));
+            }
+        }
+    }
+}
+
+/// Follows the Instances; tells of each change, and of those that their neighbours need to know of.
+fn follow_instances(
+    client: &Client,
+    writer: reflector::store::Writer<Instance>,
+    watches: &Watches,
+    changed: &UnboundedSender<Change>,
+    catalogue: Arc<Catalogue>,
+) -> impl Future<Output = ()> + Send + use<> {
+    let stream = objects(Api::<Instance>::all(client.clone()), writer, watches.clone());
+    let changed = changed.clone();
+    async move {
+        let mut known: HashMap<InstanceRef, String> = HashMap::new();
+        let mut stream = std::pin::pin!(stream);
+        while let Some(event) = stream.next().await {
+            let (instance, is_gone) = match event {
+                watcher::Event::Apply(instance) | watcher::Event::InitApply(instance) => (instance, false),
+                watcher::Event::Delete(instance) => (instance, true),
+                watcher::Event::Init | watcher::Event::InitDone => continue,
+            };
+            let who = reference(&instance);
+            let establishment = instance.spec.establishment.clone();
+            {
+                let mut index = catalogue.by_establishment.lock().unwrap_or_else(PoisonError::into_inner);
+                let neighbours = index.entry(establishment.clone()).or_default();
+                if is_gone {
+                    neighbours.remove(&who);
+                } else {
+                    neighbours.insert(who.clone());
+                }
+            }
+            let endpoints = instance.status.as_ref().map(|status| &status.endpoints);
+            let told = fingerprint::of(&(&instance.spec.application, instance.spec.environment, endpoints, is_gone));
+            let _ = changed.send(Change::Instance(who.clone()));
+            if is_gone {
+                known.remove(&who);
+                let _ = changed.send(Change::Neighbours(establishment));
+            } else if known.insert(who, told.clone()).is_some_and(|before| before != told) {
+                let _ = changed.send(Change::Neighbours(establishment));
+            }
+        }
+    }
+}
+
+/// The events of a kind, after they went into its store. What nothing decides by is left out of the store.
+fn objects<K>(api: Api<K>, writer: reflector::store::Writer<K>, watches: Watches) -> impl Stream<Item = watcher::Event<K>> + Send
+where
+    K: Resource<DynamicType = ()> + Lookup<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
+    <K as Lookup>::DynamicType: Eq + Hash + Clone,
+{
+    let kind = <K as Resource>::kind(&()).into_owned();
+    watches.set(&kind, WatchState::Starting);
+    let mut synced = false;
+    watcher::watcher(api, watcher::Config::default())
+        .default_backoff()
+        .modify(|object| object.managed_fields_mut().clear())
+        .reflect(writer)
+        .filter_map(move |event| {
+            let event = match event {
+                Ok(event) => {
+                    synced |= matches!(event, watcher::Event::InitDone);
+                    watches.set(&kind, if synced { WatchState::Following } else { WatchState::Starting });
+                    Some(event)
+                }
+                Err(error) => {
+                    tracing::warn!(%kind, %error, "watch failed; it is tried again");
+                    watches.set(&kind, if synced { WatchState::Failing } else { WatchState::Starting });
+                    None
+                }
+            };
+            futures::future::ready(event)
+        })
+}

@@ -1,0 +1,347 @@
+//! Which objects belong to which Instance, and how does each stand? Kept as small as decisions allow: about a hundred
+//! bytes an object.
+
+use gotocloud_api::names;
+use gotocloud_planner::{
+    Kind, ObjectKey, fingerprint,
+    health::{Health, assess},
+    ownership,
+    snapshot::Observed,
+};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectMeta};
+use kube::api::DynamicObject;
+use serde_json::{Value, json};
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+/// An Instance: its namespace in the hub, and its name.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct InstanceRef {
+    /// Its namespace in the hub.
+    pub namespace: Box<str>,
+    /// Its name.
+    pub name: Box<str>,
+}
+
+impl InstanceRef {
+    /// The Instance of that namespace and name.
+    pub fn new(namespace: &str, name: &str) -> Self {
+        Self { namespace: namespace.into(), name: name.into() }
+    }
+}
+
+impl std::fmt::Display for InstanceRef {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.name)
+    }
+}
+
+/// What is kept of one object.
+#[derive(Clone, Debug)]
+struct Child {
+    kind: Kind,
+    name: Box<str>,
+    /// The version of the object that the rest is of; versions of one resource can be compared.
+    version: u64,
+    /// Hash of the fields the operator owns.
+    fields: u64,
+    /// Hashes of what was last applied and of the fields owned right after; none if not known.
+    applied: Option<(u64, u64)>,
+    health: Health,
+    terminating: bool,
+}
+
+/// What is kept of one namespace.
+#[derive(Clone, Debug)]
+pub struct NamespaceRecord {
+    /// The Instance its labels name.
+    pub owner: InstanceRef,
+    /// Is it being deleted?
+    pub terminating: bool,
+    /// The data it keeps for an Instance that is gone: since when, what, and on which platform.
+    pub retained: Option<(String, String, String)>,
+}
+
+/// An object as a watch or a write shows it.
+pub struct Seen {
+    /// Its kind.
+    pub kind: Kind,
+    /// Its metadata.
+    pub metadata: ObjectMeta,
+    /// All of it, where its kind is judged by its status.
+    pub whole: Option<Value>,
+}
+
+impl Seen {
+    /// All that is known of an object.
+    pub fn whole(kind: Kind, mut object: DynamicObject) -> Self {
+        let whole = kind.has_health().then(|| {
+            json!({
+                "metadata": {"generation": object.metadata.generation},
+                "spec": object.data["spec"].take(),
+                "status": object.data["status"].take(),
+            })
+        });
+        Self { kind, metadata: object.metadata, whole }
+    }
+}
+
+/// The objects of all instances.
+#[derive(Default)]
+pub struct Children {
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    by_instance: HashMap<InstanceRef, Vec<Child>>,
+    namespaces: HashMap<Box<str>, NamespaceRecord>,
+    count: usize,
+}
+
+impl Children {
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Each change below leaves the maps whole, so a panic elsewhere leaves nothing half done.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes an object that a watch showed. Gives the Instance it belongs to, if the object is news.
+    pub fn observe(&self, seen: &Seen) -> Option<InstanceRef> {
+        let owner = owner(&seen.metadata)?;
+        let name = seen.metadata.name.as_deref()?;
+        if !is_in_place(seen, &owner) {
+            return None;
+        }
+        let version = version(&seen.metadata);
+        let mut state = self.state();
+        if seen.kind == Kind::Namespace {
+            state.namespaces.insert(name.into(), namespace_record(&owner, &seen.metadata));
+        }
+        let fields = owned_fields(seen.metadata.managed_fields.as_deref());
+        let health = seen.whole.as_ref().map_or(Health::Unjudged, |whole| assess(seen.kind, whole));
+        let terminating = seen.metadata.deletion_timestamp.is_some();
+        let children = state.by_instance.entry(owner.clone()).or_default();
+        if let Some(known) = children.iter_mut().find(|child| child.kind == seen.kind && *child.name == *name) {
+            if version < known.version {
+                return None;
+            }
+            let is_news = known.fields != fields || known.health != health || known.terminating != terminating;
+            *known = Child { version, fields, health, terminating, ..known.clone() };
+            return is_news.then_some(owner);
+        }
+        children.push(Child { kind: seen.kind, name: name.into(), version, fields, applied: None, health, terminating });
+        state.count += 1;
+        Some(owner)
+    }
+
+    /// Notes an object that was just applied: what was asked, and what the API server answered.
+    pub fn applied(&self, owner: &InstanceRef, seen: &Seen, desired: &str) {
+        let _ = self.observe(seen);
+        let Some(name) = seen.metadata.name.as_deref() else { return };
+        let fields = owned_fields(seen.metadata.managed_fields.as_deref());
+        let mut state = self.state();
+        let children = state.by_instance.entry(owner.clone()).or_default();
+        if let Some(child) = children.iter_mut().find(|child| child.kind == seen.kind && *child.name == *name) {
+            child.applied = Some((number(desired), fields));
+        }
+    }
+
+    /// Notes that an object is gone. Gives the Instance it belonged to.
+    pub fn forget(&self, kind: Kind, metadata: &ObjectMeta) -> Option<InstanceRef> {
+        let owner = owner(metadata)?;
+        let name = metadata.name.as_deref()?;
+        self.remove(&owner, kind, name).then_some(owner)
+    }
+
+    /// Notes that an object of an Instance is gone.
+    pub fn remove(&self, owner: &InstanceRef, kind: Kind, name: &str) -> bool {
+        let mut state = self.state();
+        if kind == Kind::Namespace {
+            state.namespaces.remove(name);
+            // What was in it went with it, also what nothing watches.
+            let gone = state.by_instance.get(owner).map_or(0, Vec::len);
+            state.by_instance.remove(owner);
+            state.count = state.count.saturating_sub(gone);
+            return true;
+        }
+        let Some(children) = state.by_instance.get_mut(owner) else { return false };
+        let before = children.len();
+        children.retain(|child| child.kind != kind || *child.name != *name);
+        let removed = before - children.len();
+        if children.is_empty() {
+            state.by_instance.remove(owner);
+        }
+        state.count = state.count.saturating_sub(removed);
+        removed > 0
+    }
+
+    /// After a complete list of a kind: forgets those of that kind that were not in it. Gives their Instances.
+    pub fn keep_only(&self, kind: Kind, listed: &HashSet<(InstanceRef, Box<str>)>) -> Vec<InstanceRef> {
+        let gone: Vec<(InstanceRef, Box<str>)> = {
+            let state = self.state();
+            let of_kind = |children: &Vec<Child>| -> Vec<Box<str>> {
+                children.iter().filter(|child| child.kind == kind).map(|child| child.name.clone()).collect()
+            };
+            let all = state.by_instance.iter().flat_map(|(owner, children)| {
+                of_kind(children).into_iter().map(move |name| (owner.clone(), name))
+            });
+            all.filter(|entry| !listed.contains(entry)).collect()
+        };
+        for (owner, name) in &gone {
+            self.remove(owner, kind, name);
+        }
+        gone.into_iter().map(|(owner, _)| owner).collect()
+    }
+
+    /// What is known of an Instance's objects, in the form decisions take. What is not known of the last write is taken
+    /// from `recorded`, the inventory of its status.
+    pub fn of(&self, owner: &InstanceRef, recorded: impl Fn(&ObjectKey) -> Option<String>) -> Vec<Observed> {
+        let state = self.state();
+        let workload = names::workload_namespace(&owner.name);
+        let children = state.by_instance.get(owner).map_or(&[][..], Vec::as_slice);
+        children
+            .iter()
+            .map(|child| {
+                let namespace = if child.kind == Kind::Namespace { "" } else { &workload };
+                let key = ObjectKey::new(child.kind, namespace, &child.name);
+                let applied = match child.applied {
+                    Some((desired, fields)) => format!("{desired:016x}.{fields:016x}"),
+                    None => recorded(&key).unwrap_or_default(),
+                };
+                Observed {
+                    key,
+                    fields: format!("{:016x}", child.fields).into(),
+                    applied: applied.into(),
+                    health: child.health.clone(),
+                    terminating: child.terminating,
+                }
+            })
+            .collect()
+    }
+
+    /// What is known of a namespace.
+    pub fn namespace(&self, name: &str) -> Option<NamespaceRecord> {
+        self.state().namespaces.get(name).cloned()
+    }
+
+    /// The namespaces that keep data of Instances that are gone.
+    pub fn retained(&self) -> Vec<(String, NamespaceRecord)> {
+        let state = self.state();
+        let kept = state.namespaces.iter().filter(|(_, record)| record.retained.is_some());
+        kept.map(|(name, record)| (name.to_string(), record.clone())).collect()
+    }
+
+    /// How many objects there are.
+    pub fn count(&self) -> usize {
+        self.state().count
+    }
+}
+
+/// The Instance that the labels of an object name, if the operator made it.
+pub fn owner(metadata: &ObjectMeta) -> Option<InstanceRef> {
+    let (namespace, name) = ownership::holder(metadata.labels.as_ref()?)?;
+    Some(InstanceRef::new(namespace, name))
+}
+
+/// Is the object where its Instance's objects are? A copy that somebody made elsewhere, labels included, is theirs.
+fn is_in_place(seen: &Seen, owner: &InstanceRef) -> bool {
+    let workload = names::workload_namespace(&owner.name);
+    match seen.kind {
+        Kind::Namespace => seen.metadata.name.as_deref() == Some(&workload),
+        _ => seen.metadata.namespace.as_deref() == Some(&workload),
+    }
+}
+
+fn namespace_record(owner: &InstanceRef, metadata: &ObjectMeta) -> NamespaceRecord {
+    let empty = BTreeMap::new();
+    let labels = metadata.labels.as_ref().unwrap_or(&empty);
+    let annotation = |key: &str| metadata.annotations.as_ref().and_then(|all| all.get(key)).cloned().unwrap_or_default();
+    let platform = labels.get(names::LABEL_PLATFORM).cloned().unwrap_or_default();
+    let retained = labels
+        .contains_key(names::LABEL_RETAINED)
+        .then(|| (annotation(names::ANNOTATION_RETAINED_AT), annotation(names::ANNOTATION_RETAINED_DATA), platform));
+    NamespaceRecord { owner: owner.clone(), terminating: metadata.deletion_timestamp.is_some(), retained }
+}
+
+/// Hash of the fields that the operator owns by server-side apply. It changes when somebody takes one of them over,
+/// that is, gives it another value: drift, told by metadata alone.
+fn owned_fields(entries: Option<&[ManagedFieldsEntry]>) -> u64 {
+    let ours = |entry: &&ManagedFieldsEntry| {
+        entry.manager.as_deref() == Some(names::FIELD_MANAGER)
+            && entry.operation.as_deref() == Some("Apply")
+            && entry.subresource.as_deref().unwrap_or_default().is_empty()
+    };
+    let fields = entries.and_then(|all| all.iter().find(ours)).and_then(|entry| entry.fields_v1.as_ref());
+    fields.map_or(0, |fields| number(&fingerprint::of(&fields.0)))
+}
+
+/// A fingerprint as the number its hexadecimal digits write.
+fn number(fingerprint: &str) -> u64 {
+    u64::from_str_radix(fingerprint, 16).unwrap_or(0)
+}
+
+/// Resource versions of one resource are numbers that grow (a promise of the API since Kubernetes 1.35, and how etcd
+/// always gave them); one that is not reads as 0, which is never taken for older.
+fn version(metadata: &ObjectMeta) -> u64 {
+    metadata.resource_version.as_deref().and_then(|text| text.parse().ok()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seen(version: &str, fields: &Value) -> Seen {
+        let metadata = json!({
+            "name": "web", "namespace": "gtc-a", "resourceVersion": version,
+            "labels": {names::LABEL_MANAGED_BY: names::FIELD_MANAGER, names::LABEL_INSTANCE: "a", names::LABEL_INSTANCE_NAMESPACE: "hub"},
+            "managedFields": [{"manager": names::FIELD_MANAGER, "operation": "Apply", "fieldsV1": fields}],
+        });
+        Seen { kind: Kind::Service, metadata: serde_json::from_value(metadata).unwrap(), whole: None }
+    }
+
+    fn a() -> InstanceRef {
+        InstanceRef::new("hub", "a")
+    }
+
+    #[test]
+    fn an_object_is_news_once() {
+        let children = Children::default();
+        assert_eq!(children.observe(&seen("1", &json!({"f:a": {}}))), Some(a()));
+        assert_eq!(children.observe(&seen("2", &json!({"f:a": {}}))), None);
+        assert_eq!(children.count(), 1);
+    }
+
+    #[test]
+    fn a_field_taken_over_is_news() {
+        let children = Children::default();
+        children.observe(&seen("1", &json!({"f:a": {}, "f:b": {}})));
+        assert_eq!(children.observe(&seen("2", &json!({"f:a": {}}))), Some(a()));
+    }
+
+    #[test]
+    fn a_late_word_of_an_older_version_is_not_believed() {
+        let children = Children::default();
+        children.applied(&a(), &seen("7", &json!({"f:a": {}})), "00000000000000aa");
+        assert_eq!(children.observe(&seen("6", &json!({}))), None);
+        let observed = children.of(&a(), |_| None);
+        assert_eq!(observed[0].applied.split_once('.').unwrap().1, &*observed[0].fields);
+    }
+
+    #[test]
+    fn a_copy_made_elsewhere_is_not_the_instances() {
+        let mut copy = seen("1", &json!({}));
+        copy.metadata.namespace = Some("somewhere".into());
+        assert_eq!(Children::default().observe(&copy), None);
+    }
+
+    #[test]
+    fn what_a_complete_list_lacks_is_forgotten() {
+        let children = Children::default();
+        children.observe(&seen("1", &json!({})));
+        assert_eq!(children.keep_only(Kind::Deployment, &HashSet::new()), []);
+        assert_eq!(children.keep_only(Kind::Service, &HashSet::new()), [a()]);
+        assert_eq!(children.count(), 0);
+    }
+}

@@ -1,0 +1,219 @@
+//! How is a plan carried out? Step by step, without a decision.
+
+use crate::{
+    apply::{Cluster, Pass, failure},
+    children::{InstanceRef, Seen},
+    database::{Administrator, Operation, Servers},
+};
+use gotocloud_api::{Instance, conditions::Reason, names};
+use gotocloud_planner::{
+    Kind, ObjectKey, Step,
+    instance::Failure,
+    ownership::{self, Existing},
+    plan::{DatabaseRequest, InstanceMetadata},
+    retry::ErrorClass,
+    secrets::SecretRequest,
+};
+use k8s_openapi::{ByteString, api::core::v1::Secret};
+use kube::{
+    Api,
+    api::{DynamicObject, Patch, PatchParams},
+};
+use rand::{Rng as _, distr::Alphanumeric};
+use serde_json::json;
+use std::{collections::BTreeMap, sync::Arc};
+
+/// What carries plans out.
+pub struct Executor {
+    /// The API server.
+    pub cluster: Cluster,
+    /// The database servers.
+    pub servers: Servers,
+    /// Namespace of the operator, with the Secrets of the database servers' administrators.
+    pub namespace: String,
+}
+
+/// What a step did that the next ones, and the report, need to know.
+#[derive(Default)]
+pub struct Done {
+    /// The database that was made sure of.
+    pub database_assured: Option<String>,
+    /// Was the Instance let go?
+    pub released: bool,
+}
+
+impl Executor {
+    /// Carries out the steps for an Instance, up to the first that fails.
+    pub async fn carry_out(&self, instance: &Arc<Instance>, owner: &InstanceRef, steps: &[&Step]) -> (Done, Option<Failure>) {
+        let (mut done, mut pass) = (Done::default(), Pass::default());
+        for step in steps {
+            let result = match step {
+                Step::Apply { object, known } => self.cluster.apply(owner, object, *known, &mut pass).await,
+                Step::EnsureSecret(request) => self.ensure_secret(owner, request, &pass).await,
+                Step::EnsureDatabase(request) => self.ensure_database(request).await.map(|()| {
+                    done.database_assured = Some(request.fingerprint());
+                }),
+                Step::SealDatabase(request) => self.on_server(request, Operation::Seal).await,
+                Step::DropDatabase(request) => self.on_server(request, Operation::Drop).await,
+                Step::Remove(key) => self.cluster.remove(owner, key).await,
+                Step::Release => self.release(instance).await.map(|()| done.released = true),
+            };
+            if let Err(failure) = result {
+                return (done, Some(failure));
+            }
+        }
+        (done, None)
+    }
+
+    /// Gives the Instance its labels and its finalizer; gives back the Instance as it is then.
+    pub async fn label(&self, instance: &Instance, wanted: &InstanceMetadata) -> Result<Instance, Failure> {
+        let finalizers: &[&str] = if wanted.finalizer { &[names::FINALIZER] } else { &[] };
+        // With its uid, an Instance that is gone meanwhile is not made anew.
+        let manifest = json!({
+            "apiVersion": format!("{}/{}", gotocloud_api::GROUP, gotocloud_api::VERSION),
+            "kind": "Instance",
+            "metadata": {
+                "name": instance.metadata.name, "namespace": instance.metadata.namespace, "uid": instance.metadata.uid,
+                "labels": wanted.labels, "finalizers": finalizers,
+            },
+        });
+        let api = self.instances(instance);
+        let parameters = PatchParams::apply(names::FIELD_MANAGER).force();
+        self.cluster.metrics.writes.with_label_values(&["patch", "Instance"]).inc();
+        let name = instance.metadata.name.as_deref().unwrap_or_default();
+        api.patch(name, &parameters, &Patch::Apply(&manifest)).await.map_err(|error| of_instance(&error))
+    }
+
+    /// Writes the Instance's status; gives back the Instance as it is then, or none where it is gone.
+    pub async fn write_status(
+        &self,
+        instance: &Instance,
+        status: &gotocloud_api::InstanceStatus,
+    ) -> Result<Option<Instance>, Failure> {
+        let manifest = json!({
+            "apiVersion": format!("{}/{}", gotocloud_api::GROUP, gotocloud_api::VERSION),
+            "kind": "Instance",
+            "metadata": {"name": instance.metadata.name, "namespace": instance.metadata.namespace},
+            "status": status,
+        });
+        let api = self.instances(instance);
+        let parameters = PatchParams::apply(names::FIELD_MANAGER).force();
+        self.cluster.metrics.writes.with_label_values(&["patch", "Instance/status"]).inc();
+        let name = instance.metadata.name.as_deref().unwrap_or_default();
+        match api.patch_status(name, &parameters, &Patch::Apply(&manifest)).await {
+            Ok(written) => Ok(Some(written)),
+            Err(kube::Error::Api(status)) if status.code == 404 => Ok(None),
+            Err(error) => Err(of_instance(&error)),
+        }
+    }
+
+    /// Reads the data of a `ControllerRevision`; none where there is none.
+    pub async fn read_revision(&self, key: &ObjectKey) -> Result<Option<serde_json::Value>, Failure> {
+        let found = self.cluster.api(key).get_opt(&key.name).await.map_err(|error| failure(key, &error))?;
+        Ok(found.map(|mut object: DynamicObject| object.data["data"].take()))
+    }
+
+    fn instances(&self, instance: &Instance) -> Api<Instance> {
+        Api::namespaced(self.cluster.client.clone(), instance.metadata.namespace.as_deref().unwrap_or_default())
+    }
+
+    async fn release(&self, instance: &Instance) -> Result<(), Failure> {
+        let labels = instance.metadata.labels.clone().unwrap_or_default();
+        let ours = |key: &String| {
+            [names::LABEL_APPLICATION, names::LABEL_ESTABLISHMENT, names::LABEL_GROUPING].contains(&key.as_str())
+                || key.starts_with(names::LABEL_MEMBER_PREFIX)
+        };
+        let labels = labels.into_iter().filter(|(key, _)| ours(key)).collect();
+        match self.label(instance, &InstanceMetadata { labels, finalizer: false }).await {
+            Err(failure) if failure.reason == Reason::ApiMissing => Ok(()),
+            other => other.map(|_| ()),
+        }
+    }
+
+    async fn ensure_secret(&self, owner: &InstanceRef, request: &SecretRequest, pass: &Pass) -> Result<(), Failure> {
+        let key = request.key();
+        let existing = if pass.is_fresh { None } else { self.secret(key).await? };
+        let known = existing.as_ref().map(|secret| Existing {
+            labels: secret.metadata.labels.clone().unwrap_or_default(),
+            annotations: secret.metadata.annotations.clone().unwrap_or_default(),
+            managers: secret.metadata.managed_fields.iter().flatten().filter_map(|entry| entry.manager.clone()).collect(),
+        });
+        ownership::may_apply(key, known.as_ref(), &owner.namespace, &owner.name)
+            .map_err(|refusal| Failure { class: ErrorClass::Refused, reason: refusal.reason, message: refusal.message })?;
+        let today = existing.as_ref().map(text).unwrap_or_default();
+        let content = request.content(&today, |length| rand::rng().sample_iter(Alphanumeric).take(length).map(char::from).collect());
+        if content == today
+            && let Some(secret) = existing
+        {
+            let seen = Seen { kind: Kind::Secret, metadata: secret.metadata, whole: None };
+            self.cluster.children.applied(owner, &seen, &request.fingerprint());
+            return Ok(());
+        }
+        let data: BTreeMap<_, _> = content.into_iter().map(|(key, value)| (key, ByteString(value.into_bytes()))).collect();
+        let mut manifest = request.object.manifest.clone();
+        manifest["data"] = json!(data);
+        self.cluster.send(owner, key, &manifest, &request.fingerprint(), pass).await
+    }
+
+    async fn ensure_database(&self, request: &DatabaseRequest) -> Result<(), Failure> {
+        let (namespace, name) = &request.secret;
+        let key = ObjectKey::new(Kind::Secret, namespace, name);
+        let secret = self.secret(&key).await?.map(|secret| text(&secret)).unwrap_or_default();
+        let Some(password) = secret.get("password").filter(|password| !password.is_empty()) else {
+            return Err(Failure {
+                class: ErrorClass::Momentary,
+                reason: Reason::DatabaseStarting,
+                message: format!("{key} holds no password yet"),
+            });
+        };
+        self.on_server(request, Operation::Ensure { password }).await
+    }
+
+    async fn on_server(&self, request: &DatabaseRequest, operation: Operation<'_>) -> Result<(), Failure> {
+        let key = ObjectKey::new(Kind::Secret, &self.namespace, &request.admin_secret_name);
+        let invalid = |what: &str| Failure {
+            class: ErrorClass::Refused,
+            reason: Reason::DatabaseSecretInvalid,
+            message: format!(
+                "the {key}, which the Platform names for its database server, {what}: it needs the keys username and \
+                 password of a role with CREATEDB and CREATEROLE"
+            ),
+        };
+        let secret = self.secret(&key).await?.ok_or_else(|| invalid("is not there"))?;
+        let mut secret = text(&secret);
+        let mut take = |field: &str| secret.remove(field).filter(|value| !value.is_empty());
+        let administrator = Administrator {
+            username: take("username").ok_or_else(|| invalid("has no username"))?,
+            password: take("password").ok_or_else(|| invalid("has no password"))?,
+        };
+        let name = operation.name();
+        let result = self.servers.carry_out(request, &administrator, operation).await;
+        let outcome = if result.is_ok() { "ok" } else { "failed" };
+        self.cluster.metrics.database_operations.with_label_values(&[name, outcome]).inc();
+        result
+    }
+
+    async fn secret(&self, key: &ObjectKey) -> Result<Option<Secret>, Failure> {
+        let api: Api<Secret> = Api::namespaced(self.cluster.client.clone(), &key.namespace);
+        api.get_opt(&key.name).await.map_err(|error| failure(key, &error))
+    }
+}
+
+/// A Secret's content that is text.
+fn text(secret: &Secret) -> BTreeMap<String, String> {
+    let data = secret.data.iter().flatten();
+    data.filter_map(|(key, value)| Some((key.clone(), String::from_utf8(value.0.clone()).ok()?))).collect()
+}
+
+fn of_instance(error: &kube::Error) -> Failure {
+    let class = match error {
+        kube::Error::Api(status) => gotocloud_planner::retry::class_of_status(status.code, &status.reason),
+        _ => ErrorClass::Unavailable,
+    };
+    let reason = match error {
+        kube::Error::Api(status) if status.code == 404 || status.code == 409 => Reason::ApiMissing,
+        kube::Error::Api(status) if status.code == 403 => Reason::Forbidden,
+        _ => Reason::ApiUnavailable,
+    };
+    Failure { class, reason, message: format!("the Instance cannot be written: {error}") }
+}

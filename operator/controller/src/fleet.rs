@@ -1,0 +1,193 @@
+//! When are the catalogue's own statuses written? Once a second at most, and only those that changed.
+
+use crate::{
+    catalogue::{Catalogue, Change},
+    children::Children,
+    metrics::Metrics,
+};
+use gotocloud_api::{Application, Establishment, Instance, Platform, Release, names, platform::RetainedData};
+use gotocloud_planner::{Kind, fleet, inputs};
+use jiff::Timestamp;
+use kube::{
+    Api, Client, Resource, ResourceExt as _,
+    api::{Patch, PatchParams},
+    core::ClusterResourceScope,
+    runtime::reflector::ObjectRef,
+};
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::json;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Debug,
+    sync::Arc,
+    time::Duration,
+};
+
+/// Shortest time between two looks at the fleet.
+const INTERVAL: Duration = Duration::from_secs(1);
+
+/// What may have to be written anew.
+#[derive(Default)]
+pub struct Dirty {
+    applications: BTreeSet<String>,
+    releases: BTreeSet<String>,
+    platforms: BTreeSet<String>,
+    establishments: BTreeSet<String>,
+    everything: bool,
+}
+
+impl Dirty {
+    /// Notes whom a change concerns.
+    pub fn mark(&mut self, change: &Change, catalogue: &Catalogue) {
+        match change {
+            Change::Neighbours(_) => {}
+            Change::Application(name) => {
+                self.applications.insert(name.clone());
+                let releases = catalogue.releases.state();
+                self.releases.extend(releases.iter().filter(|one| one.spec.application == *name).map(|one| one.name_any()));
+            }
+            Change::Release(name) => {
+                self.releases.insert(name.clone());
+            }
+            Change::Platform(name) => {
+                self.platforms.insert(name.clone());
+            }
+            Change::Establishment(_) => self.establishments.extend(catalogue.establishments.state().iter().map(|one| one.name_any())),
+            Change::Instance(instance) => match catalogue.instance(instance) {
+                // What it was counted for is no longer known.
+                None => self.everything = true,
+                Some(instance) => {
+                    self.applications.insert(instance.spec.application.clone());
+                    self.establishments.insert(instance.spec.establishment.clone());
+                    self.releases.extend(inputs::release_name(&instance).map(str::to_owned));
+                    let running = instance.status.as_ref().and_then(|status| status.release.as_ref());
+                    self.releases.extend(running.map(|release| release.name.clone()));
+                    self.platforms.extend(inputs::placed_on(&instance).map(str::to_owned));
+                }
+            },
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        !self.everything
+            && self.applications.is_empty()
+            && self.releases.is_empty()
+            && self.platforms.is_empty()
+            && self.establishments.is_empty()
+    }
+}
+
+/// What the statuses are computed from, and where they go.
+pub struct Fleet {
+    /// The API server.
+    pub client: Client,
+    /// What people ask for.
+    pub catalogue: Arc<Catalogue>,
+    /// What is known of the objects.
+    pub children: Arc<Children>,
+    /// What is counted.
+    pub metrics: Metrics,
+}
+
+impl Fleet {
+    /// Writes what changed, each time something may have, until `dirty` has no more senders.
+    pub async fn run(self, mut changes: tokio::sync::mpsc::UnboundedReceiver<Change>, served: impl Fn() -> BTreeSet<Kind>) {
+        let mut dirty = Dirty::default();
+        loop {
+            match changes.recv().await {
+                None => return,
+                Some(change) => dirty.mark(&change, &self.catalogue),
+            }
+            tokio::time::sleep(INTERVAL).await;
+            while let Ok(change) = changes.try_recv() {
+                dirty.mark(&change, &self.catalogue);
+            }
+            if !dirty.is_empty() {
+                self.write(&std::mem::take(&mut dirty), &served()).await;
+            }
+        }
+    }
+
+    async fn write(&self, dirty: &Dirty, served: &BTreeSet<Kind>) {
+        let instances = self.catalogue.instances.state();
+        self.count(&instances);
+        let now = Timestamp::now();
+        let concerned = |names: &BTreeSet<String>, name: &str| dirty.everything || names.contains(name);
+        for one in self.catalogue.applications.state() {
+            let name = one.name_any();
+            if concerned(&dirty.applications, &name) {
+                let of_it = instances.iter().filter(|instance| instance.spec.application == name).map(AsRef::as_ref);
+                let status = fleet::application(&one, of_it, now);
+                self.patch::<Application>(&name, one.status.as_ref() == Some(&status), &status).await;
+            }
+        }
+        for one in self.catalogue.releases.state() {
+            let name = one.name_any();
+            if concerned(&dirty.releases, &name) {
+                let application = self.catalogue.applications.get(&ObjectRef::new(&one.spec.application));
+                let of_it = instances.iter().filter(|instance| instance.spec.application == one.spec.application);
+                let status = fleet::release(&one, application.as_deref(), of_it.map(AsRef::as_ref), now);
+                self.patch::<Release>(&name, one.status.as_ref() == Some(&status), &status).await;
+            }
+        }
+        for one in self.catalogue.platforms.state() {
+            let name = one.name_any();
+            if concerned(&dirty.platforms, &name) {
+                let missing = fleet::missing_apis(&one, served);
+                let status = fleet::platform(&one, instances.iter().map(AsRef::as_ref), self.retained(&name), &missing, now);
+                self.patch::<Platform>(&name, one.status.as_ref() == Some(&status), &status).await;
+            }
+        }
+        let establishments = self.catalogue.establishments.state();
+        for one in &establishments {
+            let name = one.name_any();
+            if concerned(&dirty.establishments, &name) {
+                let of_it = self.catalogue.of_establishment(&name);
+                let all = establishments.iter().map(AsRef::as_ref);
+                let status = fleet::establishment(one, of_it.iter().map(AsRef::as_ref), all, now);
+                self.patch::<Establishment>(&name, one.status.as_ref() == Some(&status), &status).await;
+            }
+        }
+    }
+
+    async fn patch<K>(&self, name: &str, is_same: bool, status: &impl Serialize)
+    where
+        K: Resource<DynamicType = (), Scope = ClusterResourceScope> + Clone + Debug + DeserializeOwned,
+    {
+        if is_same {
+            return;
+        }
+        let kind = K::kind(&());
+        let manifest = json!({"apiVersion": K::api_version(&()), "kind": kind, "metadata": {"name": name}, "status": status});
+        self.metrics.writes.with_label_values(&["patch", &format!("{kind}/status")]).inc();
+        let parameters = PatchParams::apply(names::FIELD_MANAGER).force();
+        match Api::<K>::all(self.client.clone()).patch_status(name, &parameters, &Patch::Apply(&manifest)).await {
+            Ok(_) => {}
+            Err(kube::Error::Api(status)) if status.code == 404 => {}
+            // The next change of the fleet brings the next try.
+            Err(error) => tracing::warn!(%kind, name, %error, "a status was not written"),
+        }
+    }
+
+    fn retained(&self, platform: &str) -> Vec<RetainedData> {
+        let kept = self.children.retained().into_iter();
+        kept.filter_map(|(namespace, record)| {
+            let (since, data, on) = record.retained?;
+            (on == platform).then(|| RetainedData { instance: record.owner.to_string(), namespace, since, data })
+        })
+        .collect()
+    }
+
+    fn count(&self, instances: &[Arc<Instance>]) {
+        let mut counts: BTreeMap<(String, String, bool), i64> = BTreeMap::new();
+        for instance in instances {
+            let key = (instance.spec.application.clone(), instance.spec.stage.to_string(), fleet::is_ready(instance));
+            *counts.entry(key).or_default() += 1;
+        }
+        self.metrics.instances.reset();
+        for ((application, stage, ready), count) in counts {
+            self.metrics.instances.with_label_values(&[application.as_str(), stage.as_str(), if ready { "true" } else { "false" }]).set(count);
+        }
+        self.metrics.objects.set(i64::try_from(self.children.count()).unwrap_or(i64::MAX));
+    }
+}

@@ -1,0 +1,84 @@
+//! Is the operator alive, and does it see what it should?
+
+use crate::metrics::Metrics;
+use axum::{Router, extract::State, http::StatusCode, routing::get};
+use std::{
+    collections::BTreeMap,
+    future::Future,
+    net::SocketAddr,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+/// How each watch stands. A process that does not act, since another holds the Lease, has none.
+#[derive(Clone, Default)]
+pub struct Watches(Arc<Mutex<BTreeMap<String, WatchState>>>);
+
+/// How one watch stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WatchState {
+    /// Its first list is not complete.
+    Starting,
+    /// It follows.
+    Following,
+    /// Its last answer was an error.
+    Failing,
+}
+
+impl Watches {
+    /// Notes how the watch called `name` stands.
+    pub fn set(&self, name: &str, state: WatchState) {
+        let mut watches = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if watches.get(name) != Some(&state) {
+            watches.insert(name.to_owned(), state);
+        }
+    }
+
+    /// Forgets the watch called `name`, which has ended on purpose.
+    pub fn remove(&self, name: &str) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
+    }
+
+    /// Have all watches seen everything at least once?
+    pub fn all_synced(&self) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).values().all(|state| *state != WatchState::Starting)
+    }
+
+    /// Those that do not follow.
+    fn behind(&self) -> Vec<String> {
+        let watches = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        watches.iter().filter(|(_, state)| **state != WatchState::Following).map(|(name, state)| format!("{name}: {state:?}")).collect()
+    }
+}
+
+/// Answers `/livez`, `/readyz` and `/metrics` on `address` until `stop` completes.
+pub async fn serve(
+    address: SocketAddr,
+    watches: Watches,
+    metrics: Metrics,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> std::io::Result<()> {
+    let listener = tokio::net::TcpListener::bind(address).await?;
+    tracing::info!(address = %listener.local_addr()?, "answering /livez, /readyz and /metrics");
+    let router = Router::new()
+        .route("/livez", get(|| async { "ok" }))
+        .route("/readyz", get(ready))
+        .route("/metrics", get(measured))
+        .with_state((watches, metrics));
+    axum::serve(listener, router).with_graceful_shutdown(stop).await
+}
+
+async fn ready(State((watches, _)): State<(Watches, Metrics)>) -> (StatusCode, String) {
+    let behind = watches.behind();
+    if behind.is_empty() {
+        (StatusCode::OK, "ok\n".to_owned())
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, format!("watches that do not follow:\n{}\n", behind.join("\n")))
+    }
+}
+
+async fn measured(State((_, metrics)): State<(Watches, Metrics)>) -> (StatusCode, Vec<u8>) {
+    match metrics.encode() {
+        Ok(text) => (StatusCode::OK, text),
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string().into_bytes()),
+    }
+}

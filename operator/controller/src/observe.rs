@@ -1,0 +1,138 @@
+//! What is known of one Instance at this moment?
+
+use crate::{
+    catalogue::{Catalogue, reference},
+    children::Children,
+};
+use gotocloud_api::{Application, Establishment, Instance, Platform, Release};
+use gotocloud_planner::{
+    Kind, ObjectKey, Snapshot, grouping,
+    inputs::{self, counts_before},
+    instance::namespace_holder,
+    snapshot::{NamespaceHolder, Observed, OperatorIdentity, Pinned},
+};
+use kube::runtime::reflector::ObjectRef;
+use std::{collections::BTreeSet, sync::Arc};
+
+/// What a [`Snapshot`] borrows from.
+pub struct Observation {
+    /// The Instance.
+    pub instance: Arc<Instance>,
+    application: Option<Arc<Application>>,
+    release: Option<Arc<Release>>,
+    establishment: Option<Arc<Establishment>>,
+    /// The Platform it names or inherits.
+    pub platform: Option<Arc<Platform>>,
+    groupings: Vec<Arc<Establishment>>,
+    neighbours: Vec<(Arc<Instance>, Option<Arc<Application>>)>,
+    platform_load: u32,
+    served: BTreeSet<Kind>,
+    operator: Arc<OperatorIdentity>,
+}
+
+/// What is seen of an Instance's objects.
+pub struct Sight {
+    namespace: NamespaceHolder,
+    /// The objects.
+    pub children: Vec<Observed>,
+}
+
+impl Observation {
+    /// Gathers what is known of `instance`.
+    pub fn new(
+        instance: Arc<Instance>,
+        catalogue: &Catalogue,
+        served: BTreeSet<Kind>,
+        operator: Arc<OperatorIdentity>,
+    ) -> Self {
+        let spec = &instance.spec;
+        let application = catalogue.applications.get(&ObjectRef::new(&spec.application));
+        let release = inputs::release_name(&instance).and_then(|name| catalogue.releases.get(&ObjectRef::new(name)));
+        let establishment = catalogue.establishments.get(&ObjectRef::new(&spec.establishment));
+        let platform_name = inputs::platform_name(&instance, establishment.as_deref());
+        let platform = platform_name.and_then(|name| catalogue.platforms.get(&ObjectRef::new(name)));
+        let all = catalogue.establishments.state();
+        let listing: Vec<_> =
+            grouping::groupings_of(&spec.establishment, all.iter().map(AsRef::as_ref)).into_iter().map(name_of).collect();
+        let groupings = all.iter().filter(|one| listing.contains(&name_of(one))).cloned().collect();
+        let me = reference(&instance);
+        let neighbours = catalogue
+            .of_establishment(&spec.establishment)
+            .into_iter()
+            .filter(|other| reference(other) != me)
+            .map(|other| {
+                let application = catalogue.applications.get(&ObjectRef::new(&other.spec.application));
+                (other, application)
+            })
+            .collect();
+        let platform_load = platform.as_deref().map_or(0, |platform| load(&instance, platform, catalogue));
+        Self {
+            application,
+            release,
+            establishment,
+            platform,
+            groupings,
+            neighbours,
+            platform_load,
+            served,
+            operator,
+            instance,
+        }
+    }
+
+    /// Looks at the Instance's objects.
+    pub fn look(&self, children: &Children) -> Sight {
+        let workload = gotocloud_api::names::workload_namespace(inputs::name_of(&self.instance));
+        let record = children.namespace(&workload);
+        let owner = record.as_ref().map(|record| (&*record.owner.namespace, &*record.owner.name));
+        let terminating = record.as_ref().is_some_and(|record| record.terminating);
+        Sight {
+            namespace: namespace_holder(&self.instance, owner, terminating),
+            children: children.of(&reference(&self.instance), |key| recorded(&self.instance, key)),
+        }
+    }
+
+    /// All of it, in the form decisions take.
+    pub fn snapshot<'a>(&'a self, sight: Sight, pinned: Option<Pinned>, database_assured: Option<&'a str>) -> Snapshot<'a> {
+        Snapshot {
+            instance: &self.instance,
+            application: self.application.as_deref(),
+            release: self.release.as_deref(),
+            establishment: self.establishment.as_deref(),
+            platform: self.platform.as_deref(),
+            groupings: self.groupings.iter().map(AsRef::as_ref).collect(),
+            neighbours: self.neighbours.iter().map(|(one, application)| (one.as_ref(), application.as_deref())).collect(),
+            platform_load: self.platform_load,
+            namespace: sight.namespace,
+            children: sight.children,
+            served: &self.served,
+            pinned,
+            database_assured,
+            operator: &self.operator,
+        }
+    }
+}
+
+fn name_of(establishment: &Establishment) -> String {
+    establishment.metadata.name.clone().unwrap_or_default()
+}
+
+/// What the Instance's status says was last applied to an object.
+fn recorded(instance: &Instance, key: &ObjectKey) -> Option<String> {
+    let inventory = instance.status.as_ref()?.inventory.as_ref()?;
+    let id = key.to_entry(String::new()).id;
+    inventory.entries.iter().find(|entry| entry.id == id).map(|entry| entry.h.clone())
+}
+
+/// How many Instances take a place on the platform before this one; counted only where it decides something.
+fn load(instance: &Instance, platform: &Platform, catalogue: &Catalogue) -> u32 {
+    let name = platform.metadata.name.as_deref().unwrap_or_default();
+    if platform.spec.capacity.is_none() || inputs::placed_on(instance).is_some() {
+        return 0;
+    }
+    let counts = |other: &Arc<Instance>| {
+        let establishment = catalogue.establishments.get(&ObjectRef::new(&other.spec.establishment));
+        counts_before(other, inputs::platform_name(other, establishment.as_deref()), instance, name)
+    };
+    u32::try_from(catalogue.instances.state().iter().filter(|other| counts(other)).count()).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,251 @@
+//! One Instance, once: observe, plan, carry out, report.
+
+use crate::{
+    catalogue::{Catalogue, reference},
+    children::InstanceRef,
+    execute::Executor,
+    metrics::Metrics,
+    observe::Observation,
+};
+use gotocloud_api::{Instance, names};
+use gotocloud_planner::{
+    Kind, Verdict,
+    instance::{self, Failure, Outcome, Report},
+    removals::{Ledger, Removal, SETTLE},
+    retry::{ErrorClass, backoff},
+    revision,
+    snapshot::{OperatorIdentity, Pinned},
+};
+use jiff::Timestamp;
+use kube::{
+    Resource as _,
+    runtime::{
+        controller::Action,
+        events::{Event, EventType, Recorder},
+    },
+};
+use std::{
+    collections::{BTreeSet, HashMap},
+    convert::Infallible,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
+    time::{Duration, Instant},
+};
+
+/// How often an Instance whose removals are held looks whether they still are.
+const HELD_RETRY: Duration = Duration::from_secs(5);
+
+/// What reconciling needs, beside the Instance.
+pub struct Context {
+    /// What people ask for.
+    pub catalogue: Arc<Catalogue>,
+    /// What carries plans out.
+    pub executor: Executor,
+    /// The kinds the cluster serves.
+    pub served: RwLock<BTreeSet<Kind>>,
+    /// Who the operator is.
+    pub operator: Arc<OperatorIdentity>,
+    /// Share of the fleet's objects, in percent, that may be removed at once.
+    pub removal_limit_percent: usize,
+    /// Where events go.
+    pub recorder: Recorder,
+    /// What is remembered from one time to the next.
+    pub memory: Mutex<Memory>,
+}
+
+/// What is remembered from one time to the next, all of which can be lost.
+#[derive(Default)]
+pub struct Memory {
+    ledger: Ledger,
+    held: BTreeSet<InstanceRef>,
+    by_instance: HashMap<InstanceRef, Recollection>,
+}
+
+#[derive(Default)]
+struct Recollection {
+    database_assured: Option<String>,
+    attempts: u32,
+    /// The Instance as this process last wrote it, until the watch shows it.
+    written: Option<Arc<Instance>>,
+}
+
+impl Context {
+    fn memory(&self) -> MutexGuard<'_, Memory> {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn metrics(&self) -> &Metrics {
+        &self.executor.cluster.metrics
+    }
+
+    /// The kinds the cluster serves.
+    pub fn served(&self) -> BTreeSet<Kind> {
+        self.served.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Notes the kinds the cluster serves.
+    pub fn set_served(&self, served: BTreeSet<Kind>) {
+        *self.served.write().unwrap_or_else(PoisonError::into_inner) = served;
+    }
+
+    /// The Instance as last written, where the watch is behind.
+    fn latest(&self, who: &InstanceRef, watched: Arc<Instance>) -> Arc<Instance> {
+        let version = |instance: &Instance| instance.metadata.resource_version.as_deref().and_then(|text| text.parse::<u64>().ok());
+        let mut memory = self.memory();
+        let Some(recollection) = memory.by_instance.get_mut(who) else { return watched };
+        match &recollection.written {
+            Some(written) if written.metadata.uid == watched.metadata.uid && version(written) > version(&watched) => {
+                Arc::clone(written)
+            }
+            _ => {
+                recollection.written = None;
+                watched
+            }
+        }
+    }
+
+    fn written(&self, who: &InstanceRef, instance: Arc<Instance>) {
+        self.memory().by_instance.entry(who.clone()).or_default().written = Some(instance);
+    }
+
+    fn observe(&self, instance: Arc<Instance>) -> Observation {
+        Observation::new(instance, &self.catalogue, self.served(), Arc::clone(&self.operator))
+    }
+
+    /// Forgets an Instance that is gone.
+    pub fn forget(&self, who: &InstanceRef) {
+        let now = Timestamp::now();
+        let mut memory = self.memory();
+        memory.by_instance.remove(who);
+        memory.held.remove(who);
+        memory.ledger.wish(&who.to_string(), 0, now);
+    }
+}
+
+/// Brings one Instance a step nearer to where it should be.
+pub async fn reconcile(watched: Arc<Instance>, context: Arc<Context>) -> Result<Action, Infallible> {
+    let who = reference(&watched);
+    let watched = context.latest(&who, watched);
+    let result = pass(&context, &who, watched).await;
+    let (label, action) = match result {
+        Ok(None) => {
+            context.memory().by_instance.entry(who).or_default().attempts = 0;
+            ("ok", Action::await_change())
+        }
+        Ok(Some(wait)) => ("waiting", Action::requeue(wait)),
+        Err(failure) => {
+            let attempt = {
+                let mut memory = context.memory();
+                let attempts = &mut memory.by_instance.entry(who.clone()).or_default().attempts;
+                *attempts = attempts.saturating_add(1);
+                *attempts - 1
+            };
+            let wait = backoff(failure.class, attempt, rand::random());
+            tracing::warn!(instance = %who, reason = %failure.reason, message = failure.message, wait = ?wait, "not done; tried again");
+            let label = match failure.class {
+                ErrorClass::Momentary => "momentary",
+                ErrorClass::Unavailable => "unavailable",
+                ErrorClass::Refused => "refused",
+            };
+            (label, Action::requeue(wait))
+        }
+    };
+    context.metrics().reconciliations.with_label_values(&[label]).inc();
+    Ok(action)
+}
+
+/// One pass; gives how long to wait for the next where nothing will tell.
+async fn pass(context: &Context, who: &InstanceRef, instance: Arc<Instance>) -> Result<Option<Duration>, Failure> {
+    let begun = Instant::now();
+    let children = &context.executor.cluster.children;
+    let assured = context.memory().by_instance.get(who).and_then(|one| one.database_assured.clone());
+    let observation = context.observe(Arc::clone(&instance));
+    let mut snapshot = observation.snapshot(observation.look(children), None, assured.as_deref());
+    let mut plan = instance::plan(&snapshot);
+    if let Verdict::NeedsPinned(key) = &plan.verdict {
+        let data = context.executor.read_revision(key).await?;
+        snapshot.pinned = Some(data.as_ref().and_then(revision::parse).map_or(Pinned::Lost, Pinned::Found));
+        plan = instance::plan(&snapshot);
+    }
+    let removals = plan.removals(snapshot.children.len());
+    let removal = judge_removals(context, who, &observation, removals);
+    context.metrics().duration.with_label_values(&["plan"]).observe(begun.elapsed().as_secs_f64());
+    let begun = Instant::now();
+    if let Some(metadata) = &plan.metadata {
+        let labelled = context.executor.label(&instance, metadata).await?;
+        context.written(who, Arc::new(labelled));
+    }
+    let steps = plan.steps_allowed(removal == Removal::Allowed);
+    let (done, failure) = context.executor.carry_out(&instance, who, &steps).await;
+    context.metrics().duration.with_label_values(&["execute"]).observe(begun.elapsed().as_secs_f64());
+    if removal == Removal::Allowed && failure.is_none() {
+        context.memory().ledger.done(&who.to_string(), Timestamp::now());
+    }
+    if done.released {
+        context.forget(who);
+        return Ok(None);
+    }
+    if let Some(fingerprint) = &done.database_assured {
+        context.memory().by_instance.entry(who.clone()).or_default().database_assured = Some(fingerprint.clone());
+    }
+    let assured_now = done.database_assured.as_deref().or(assured.as_deref());
+    let after = observation.snapshot(observation.look(children), None, assured_now);
+    let outcome = Outcome {
+        failure,
+        applied: after.children.iter().map(|child| (child.key.clone(), child.applied.to_string())).collect(),
+        removal: (removals > 0).then(|| removal.clone()),
+        database_assured: done.database_assured.is_some(),
+    };
+    let report = instance::report(&after, &plan, &outcome, Timestamp::now());
+    tell(context, who, &instance, report).await?;
+    match outcome.failure {
+        Some(failure) => Err(failure),
+        None => Ok(match removal {
+            Removal::Allowed => None,
+            Removal::Settling => Some(Duration::try_from(SETTLE).unwrap_or(HELD_RETRY)),
+            Removal::Held { .. } => Some(HELD_RETRY),
+        }),
+    }
+}
+
+/// May the plan's removals be carried out? Notes the wish, so that the whole fleet's is known.
+fn judge_removals(context: &Context, who: &InstanceRef, observation: &Observation, removals: usize) -> Removal {
+    let now = Timestamp::now();
+    let annotations = observation.platform.as_ref().and_then(|platform| platform.metadata.annotations.as_ref());
+    let allowed_until = annotations.and_then(|all| all.get(names::ANNOTATION_ALLOW_REMOVALS_UNTIL)).and_then(|text| text.parse().ok());
+    let fleet = context.executor.cluster.children.count();
+    let mut memory = context.memory();
+    memory.ledger.wish(&who.to_string(), removals, now);
+    let removal = memory.ledger.verdict(&who.to_string(), fleet, context.removal_limit_percent, allowed_until, now);
+    if matches!(removal, Removal::Held { .. }) {
+        memory.held.insert(who.clone());
+    } else {
+        memory.held.remove(who);
+    }
+    context.metrics().removals_held.set(i64::try_from(memory.held.len()).unwrap_or(i64::MAX));
+    removal
+}
+
+/// Writes the status where it changed, and tells what changed.
+async fn tell(context: &Context, who: &InstanceRef, instance: &Arc<Instance>, report: Report) -> Result<(), Failure> {
+    if instance.status.as_ref() == Some(&report.status) {
+        return Ok(());
+    }
+    let Some(written) = context.executor.write_status(instance, &report.status).await? else { return Ok(()) };
+    context.written(who, Arc::new(written));
+    let regarding = instance.object_ref(&());
+    for event in report.events {
+        let event = Event {
+            type_: if event.warning { EventType::Warning } else { EventType::Normal },
+            reason: event.reason.to_string(),
+            // The API server refuses longer notes.
+            note: Some(event.message.chars().take(1000).collect()),
+            action: "Reconcile".to_owned(),
+            secondary: None,
+        };
+        context.metrics().writes.with_label_values(&["create", "Event"]).inc();
+        if let Err(error) = context.recorder.publish(&event, &regarding).await {
+            tracing::warn!(instance = %who, %error, "an event was not written");
+        }
+    }
+    Ok(())
+}
