@@ -1,6 +1,7 @@
 //! Developer commands: `cargo xtask --help`.
 
 mod crds;
+mod image;
 
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
@@ -20,11 +21,14 @@ enum Command {
         #[arg(long)]
         check: bool,
     },
+    /// Build the operator's container image, without a container engine.
+    Image(image::ImageArgs),
 }
 
 fn main() -> anyhow::Result<()> {
     match Arguments::parse().command {
         Command::Crds { check } => crds::run(&checkout(), check),
+        Command::Image(arguments) => image::run(&arguments),
     }
 }
 
