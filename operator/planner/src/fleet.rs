@@ -67,7 +67,10 @@ pub fn release<'a>(
     let name = release.metadata.name.as_deref();
     let uses = |instance: &&Instance| release_name(instance) == name;
     let verdict = match application {
-        None => Err((Reason::ApplicationNotFound, format!("there is no Application called {}: create it", release.spec.application))),
+        None => Err((
+            Reason::ApplicationNotFound,
+            format!("there is no Application called {}: create it", release.spec.application),
+        )),
         Some(application) if application.spec.version_scheme != release.spec.version_scheme => Err((
             Reason::VersionSchemeMismatch,
             format!(
@@ -103,7 +106,8 @@ pub fn platform<'a>(
     };
     PlatformStatus {
         observed_generation: platform.metadata.generation,
-        instances: u32::try_from(instances.into_iter().filter(|one| placed_on(one) == name).count()).unwrap_or(u32::MAX),
+        instances: u32::try_from(instances.into_iter().filter(|one| placed_on(one) == name).count())
+            .unwrap_or(u32::MAX),
         retained,
         conditions: ready(verdict, before, platform.metadata.generation, now),
     }

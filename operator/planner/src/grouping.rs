@@ -52,14 +52,18 @@ pub fn membership(
         let shared = grouping_name(shared);
         return Err(Refusal::new(
             Reason::MembershipConflict,
-            format!("{name} shares the instance of {application} of the grouping {shared}: make the Instance for {shared}"),
+            format!(
+                "{name} shares the instance of {application} of the grouping {shared}: make the Instance for {shared}"
+            ),
         ));
     }
     if let Some(own) = establishment.spec.grouping.as_ref().filter(|_| serves(&establishment, application)) {
         if own.instances == GroupingInstances::PerMember {
             return Err(Refusal::new(
                 Reason::MembershipConflict,
-                format!("each member of {name} has its own instance of {application}: make an Instance for each member"),
+                format!(
+                    "each member of {name} has its own instance of {application}: make an Instance for each member"
+                ),
             ));
         }
         let members = own.members.iter().map(|member| member.name.clone()).collect();

@@ -80,7 +80,9 @@ fn http_route(object: &Value) -> Health {
     }
     parents
         .iter()
-        .flat_map(|parent| ["Accepted", "ResolvedRefs"].map(|kind| ready_condition(object, &parent["conditions"], kind)))
+        .flat_map(|parent| {
+            ["Accepted", "ResolvedRefs"].map(|kind| ready_condition(object, &parent["conditions"], kind))
+        })
         .find(|health| *health != Health::Ready)
         .unwrap_or(Health::Ready)
 }

@@ -190,7 +190,8 @@ fn release<'a>(snapshot: &Snapshot<'a>) -> Result<&'a Release, Refusal> {
             format!("no release is chosen: set spec.release to a Release of {application}, or let a campaign choose"),
         ));
     };
-    let release = snapshot.release.ok_or_else(|| not_found(Reason::ReleaseNotFound, "Release", name, "spec.release"))?;
+    let release =
+        snapshot.release.ok_or_else(|| not_found(Reason::ReleaseNotFound, "Release", name, "spec.release"))?;
     if release.spec.application != *application {
         return Err(Refusal::new(
             Reason::ReleaseOfAnotherApplication,
@@ -201,7 +202,8 @@ fn release<'a>(snapshot: &Snapshot<'a>) -> Result<&'a Release, Refusal> {
         ));
     }
     let scheme = snapshot.application.map(|application| application.spec.version_scheme);
-    if scheme != Some(release.spec.version_scheme) || release.spec.version_scheme.parse(&release.spec.version).is_err() {
+    if scheme != Some(release.spec.version_scheme) || release.spec.version_scheme.parse(&release.spec.version).is_err()
+    {
         return Err(Refusal::new(
             Reason::VersionSchemeMismatch,
             format!(
@@ -225,11 +227,14 @@ fn platform<'a>(snapshot: &Snapshot<'a>) -> Result<&'a Platform, Refusal> {
             ),
         ));
     };
-    let platform = snapshot.platform.ok_or_else(|| not_found(Reason::PlatformNotFound, "Platform", name, "spec.platform"))?;
+    let platform =
+        snapshot.platform.ok_or_else(|| not_found(Reason::PlatformNotFound, "Platform", name, "spec.platform"))?;
     match placed_on(instance) {
         Some(placed) if placed != name => Err(Refusal::new(
             Reason::PlatformChanged,
-            format!("it runs on {placed}, not on {name}: moving it moves its data, which an edit does not do; set spec.platform: {placed}"),
+            format!(
+                "it runs on {placed}, not on {name}: moving it moves its data, which an edit does not do; set spec.platform: {placed}"
+            ),
         )),
         Some(_) => Ok(platform),
         None if platform.spec.state == PlatformState::Draining => Err(Refusal::new(
@@ -338,7 +343,8 @@ fn quota_holds(inputs: &Inputs<'_>) -> Result<(), Refusal> {
     }
     let quota = &profile.quota;
     let pods = quota.pods.to_string();
-    let limits = [("cpu", &*quota.cpu.0), ("memory", &*quota.memory.0), ("storage", &*quota.storage.0), ("pods", &*pods)];
+    let limits =
+        [("cpu", &*quota.cpu.0), ("memory", &*quota.memory.0), ("storage", &*quota.storage.0), ("pods", &*pods)];
     for ((what, limit), needed) in limits.into_iter().zip(sums) {
         let limit_value = gotocloud_api::Quantity::from(limit).thousandths().unwrap_or_default();
         if needed > limit_value {

@@ -1,6 +1,10 @@
 //! What is a plan?
 
-use crate::{inputs::Inputs, objects::{Object, ObjectKey}, secrets::SecretRequest};
+use crate::{
+    inputs::Inputs,
+    objects::{Object, ObjectKey},
+    secrets::SecretRequest,
+};
 use gotocloud_api::{conditions::Reason, instance::RevisionStatus};
 use serde::Serialize;
 use std::collections::BTreeMap;

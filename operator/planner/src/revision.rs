@@ -59,13 +59,16 @@ pub fn key(namespace: &str, hash: &str) -> ObjectKey {
 /// The content of a `ControllerRevision`, read back; none where it is not of the form [`content`] gives.
 pub fn parse(data: &Value) -> Option<Vec<Object>> {
     let objects = data.get("objects")?.as_array()?;
-    objects.iter().map(|manifest| {
-        let text = |pointer: &str| manifest.pointer(pointer).and_then(Value::as_str);
-        let group = text("/apiVersion")?.split_once('/').map_or("", |(group, _)| group);
-        let kind = Kind::parse(group, text("/kind")?)?;
-        let key = ObjectKey::new(kind, text("/metadata/namespace")?, text("/metadata/name")?);
-        Some(Object { key, manifest: manifest.clone() })
-    }).collect()
+    objects
+        .iter()
+        .map(|manifest| {
+            let text = |pointer: &str| manifest.pointer(pointer).and_then(Value::as_str);
+            let group = text("/apiVersion")?.split_once('/').map_or("", |(group, _)| group);
+            let kind = Kind::parse(group, text("/kind")?)?;
+            let key = ObjectKey::new(kind, text("/metadata/namespace")?, text("/metadata/name")?);
+            Some(Object { key, manifest: manifest.clone() })
+        })
+        .collect()
 }
 
 /// What a `ControllerRevision` is to hold of the objects that move pods.

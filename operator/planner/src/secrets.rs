@@ -40,7 +40,8 @@ impl SecretRequest {
             })
             .collect();
         let filled = self.templates.iter().map(|(key, template)| {
-            let value = content.iter().fold(template.clone(), |text, (key, value)| text.replace(&format!("{{{key}}}"), value));
+            let value =
+                content.iter().fold(template.clone(), |text, (key, value)| text.replace(&format!("{{{key}}}"), value));
             (key.clone(), value)
         });
         let filled: Vec<_> = filled.collect();

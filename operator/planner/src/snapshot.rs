@@ -1,6 +1,9 @@
 //! What is known when a decision is made?
 
-use crate::{health::Health, objects::{Kind, Object, ObjectKey}};
+use crate::{
+    health::Health,
+    objects::{Kind, Object, ObjectKey},
+};
 use gotocloud_api::{Application, Establishment, Instance, Platform, Release};
 use std::collections::BTreeSet;
 

@@ -48,7 +48,9 @@ impl Scope {
             }
             expanded.push_str(before);
             let Some(end) = from.find('}') else {
-                return Err(refuse(format!("{place}: \"${{\" is not closed by \"}}\"; write $${{ for the two characters themselves")));
+                return Err(refuse(format!(
+                    "{place}: \"${{\" is not closed by \"}}\"; write $${{ for the two characters themselves"
+                )));
             };
             let name = &from[2..end];
             let value = self.values.get(name).ok_or_else(|| refuse(self.unknown(name, place)))?;
@@ -79,7 +81,10 @@ mod tests {
     use proptest::prelude::*;
 
     fn scope() -> Scope {
-        Scope { values: [("instance".to_owned(), "a".to_owned()), ("endpoint.peer".to_owned(), "https://p".to_owned())].into() }
+        Scope {
+            values: [("instance".to_owned(), "a".to_owned()), ("endpoint.peer".to_owned(), "https://p".to_owned())]
+                .into(),
+        }
     }
 
     #[test]

@@ -17,13 +17,23 @@ pub(super) struct Judged {
 }
 
 impl Judged {
-    pub fn new(kind: ConditionType, status: impl Into<Option<bool>>, reason: Reason, message: impl Into<String>) -> Self {
+    pub fn new(
+        kind: ConditionType,
+        status: impl Into<Option<bool>>,
+        reason: Reason,
+        message: impl Into<String>,
+    ) -> Self {
         Self { kind, status: status.into(), reason, message: message.into() }
     }
 }
 
 /// The conditions with the times at which each last changed its status: those of `before` where it did not.
-pub(super) fn dated(judged: Vec<Judged>, before: &[Condition], generation: Option<i64>, now: Timestamp) -> Vec<Condition> {
+pub(super) fn dated(
+    judged: Vec<Judged>,
+    before: &[Condition],
+    generation: Option<i64>,
+    now: Timestamp,
+) -> Vec<Condition> {
     judged
         .into_iter()
         .map(|one| {

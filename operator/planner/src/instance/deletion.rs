@@ -53,9 +53,13 @@ fn steps(snapshot: &Snapshot<'_>) -> Result<(Vec<Step>, Option<DatabaseRequest>)
         DeletionPolicy::Retain => {
             let mut steps: Vec<_> = workload(snapshot).map(Step::Remove).collect();
             steps.extend(request.clone().map(Step::SealDatabase));
-            let since = instance.metadata.deletion_timestamp.as_ref().map(|time| time.0.to_string()).unwrap_or_default();
+            let since =
+                instance.metadata.deletion_timestamp.as_ref().map(|time| time.0.to_string()).unwrap_or_default();
             let data = if on_server {
-                format!("database {} on {}, its role locked; its password in the Secret {}", located.name, located.server, located.secret_name)
+                format!(
+                    "database {} on {}, its role locked; its password in the Secret {}",
+                    located.name, located.server, located.secret_name
+                )
             } else {
                 format!("CloudNativePG Cluster {}", located.server)
             };
@@ -86,7 +90,8 @@ fn workload<'s>(snapshot: &'s Snapshot<'_>) -> impl Iterator<Item = ObjectKey> +
         | Kind::Ingress
         | Kind::ServiceMonitor => false,
     };
-    let mut keys: Vec<_> = snapshot.children.iter().map(|child| child.key.clone()).filter(|key| !stays(key.kind)).collect();
+    let mut keys: Vec<_> =
+        snapshot.children.iter().map(|child| child.key.clone()).filter(|key| !stays(key.kind)).collect();
     keys.sort_by(|a, b| b.cmp(a));
     keys.into_iter()
 }

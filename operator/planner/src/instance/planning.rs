@@ -134,7 +134,9 @@ fn keep(snapshot: &Snapshot<'_>, rendered: &mut Rendered, key: &ObjectKey) {
 
 /// A database is not left behind by an edit of the Platform: what runs would start on an empty one.
 fn database_stays(inputs: &Inputs<'_>, rendered: &Rendered) -> Result<(), Refusal> {
-    let Some(before) = inputs.instance.status.as_ref().and_then(|status| status.database.as_ref()) else { return Ok(()) };
+    let Some(before) = inputs.instance.status.as_ref().and_then(|status| status.database.as_ref()) else {
+        return Ok(());
+    };
     let now = location(inputs, rendered.database.as_ref());
     let annotations = inputs.instance.metadata.annotations.as_ref();
     let moved_to = annotations.and_then(|all| all.get(names::ANNOTATION_DATABASE_MOVED_TO));
@@ -240,8 +242,10 @@ fn unwanted<'s>(snapshot: &'s Snapshot<'_>, wanted: &'s BTreeSet<ObjectKey>) -> 
     let told = inventory.into_iter().flat_map(|inventory| &inventory.entries).filter_map(ObjectKey::from_entry);
     let told = told.filter(|key| !key.kind.is_watched() && find(snapshot, key).is_none());
     let holds_data = |key: &ObjectKey| key.kind == Kind::Cluster || &*key.name == render::DATABASE_SECRET;
-    let mut keys: Vec<_> =
-        seen.chain(told).filter(|key| !wanted.contains(key) && key.kind != Kind::Namespace && !holds_data(key)).collect();
+    let mut keys: Vec<_> = seen
+        .chain(told)
+        .filter(|key| !wanted.contains(key) && key.kind != Kind::Namespace && !holds_data(key))
+        .collect();
     keys.sort_by(|a, b| b.cmp(a));
     keys.dedup();
     keys.into_iter()

@@ -156,7 +156,10 @@ fn running(snapshot: &Snapshot<'_>, plan: &Plan<'_>, outcome: &Outcome) -> Vec<J
     let mut judged = match (unready, plan.waiting) {
         (_, Some(Waiting::ForNamespace)) => {
             let message = "its namespace is being deleted; it is made again once it is gone";
-            vec![Judged::new(Ready, false, Reason::Applying, message), Judged::new(Reconciling, true, Reason::Applying, message)]
+            vec![
+                Judged::new(Ready, false, Reason::Applying, message),
+                Judged::new(Reconciling, true, Reason::Applying, message),
+            ]
         }
         (Some(part), _) => vec![
             Judged::new(Ready, false, part.reason, part.message.clone()),
@@ -242,7 +245,8 @@ fn events(before: &InstanceStatus, after: &InstanceStatus) -> Vec<Event> {
     let mut events = Vec::new();
     let changed = |kind: ConditionType| {
         let (old, new) = (find(&before.conditions, kind), find(&after.conditions, kind));
-        let key = |condition: &gotocloud_api::conditions::Condition| (condition.status.clone(), condition.reason.clone());
+        let key =
+            |condition: &gotocloud_api::conditions::Condition| (condition.status.clone(), condition.reason.clone());
         new.filter(|new| old.map(key) != Some(key(new)))
     };
     if let Some(stalled) = changed(ConditionType::Stalled) {

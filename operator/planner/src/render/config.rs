@@ -58,7 +58,14 @@ pub(super) fn generated(inputs: &Inputs<'_>) -> Option<SecretRequest> {
     (!secrets.is_empty()).then(|| SecretRequest {
         object: Object {
             key: ObjectKey::new(Kind::Secret, &inputs.namespace, GENERATED),
-            manifest: object(inputs, Kind::Secret, GENERATED, &owner_labels(inputs.instance), json!({"type": "Opaque"})).manifest,
+            manifest: object(
+                inputs,
+                Kind::Secret,
+                GENERATED,
+                &owner_labels(inputs.instance),
+                json!({"type": "Opaque"}),
+            )
+            .manifest,
         },
         generated,
         templates: BTreeMap::new(),

@@ -1,7 +1,12 @@
 //! Where an instance's data lives: a `CloudNativePG` Cluster of its own, or a database on a server that is there.
 
 use super::{object, owner_labels};
-use crate::{inputs::Inputs, objects::{Kind, Object}, plan::DatabaseRequest, secrets::SecretRequest};
+use crate::{
+    inputs::Inputs,
+    objects::{Kind, Object},
+    plan::DatabaseRequest,
+    secrets::SecretRequest,
+};
 use gotocloud_api::platform::{CloudNativePg, DatabaseServer};
 use serde_json::json;
 
@@ -57,7 +62,13 @@ fn cluster(inputs: &Inputs<'_>, cnpg: &CloudNativePg) -> Object {
 
 fn on_server(inputs: &Inputs<'_>, server: &DatabaseServer) -> Database {
     let name = identifier(inputs.name());
-    let object = object(inputs, Kind::Secret, SECRET, &owner_labels(inputs.instance), json!({"type": "kubernetes.io/basic-auth"}));
+    let object = object(
+        inputs,
+        Kind::Secret,
+        SECRET,
+        &owner_labels(inputs.instance),
+        json!({"type": "kubernetes.io/basic-auth"}),
+    );
     let host_in_uri = if server.host.contains(':') { format!("[{}]", server.host) } else { server.host.clone() };
     let templates = [
         ("username", name.clone()),

@@ -1,7 +1,10 @@
 //! How an instance is reached from outside: a route by the platform's Gateway or Ingress, with a certificate of its own.
 
 use super::{object, owner_labels};
-use crate::{inputs::Inputs, objects::{Kind, Object}};
+use crate::{
+    inputs::Inputs,
+    objects::{Kind, Object},
+};
 use gotocloud_api::{instance::Endpoint, platform::GatewayReference, release::Expose};
 use serde_json::{Value, json};
 
@@ -65,8 +68,7 @@ fn by_gateway(inputs: &Inputs<'_>, gateway: &GatewayReference) -> Vec<Object> {
         objects.push(object(inputs, Kind::ListenerSet, NAME, &labels, fields));
         json!({"group": Kind::ListenerSet.group(), "kind": "ListenerSet", "name": NAME})
     } else {
-        let mut parent =
-            json!({"group": Kind::HttpRoute.group(), "kind": "Gateway", "namespace": gateway.namespace, "name": gateway.name});
+        let mut parent = json!({"group": Kind::HttpRoute.group(), "kind": "Gateway", "namespace": gateway.namespace, "name": gateway.name});
         if let Some(section) = &gateway.section_name {
             parent["sectionName"] = json!(section);
         }

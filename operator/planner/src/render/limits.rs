@@ -1,7 +1,10 @@
 //! How much an instance may take, by its size class.
 
 use super::{object, owner_labels};
-use crate::{inputs::Inputs, objects::{Kind, Object}};
+use crate::{
+    inputs::Inputs,
+    objects::{Kind, Object},
+};
 use serde_json::json;
 
 const NAME: &str = "size-class";
@@ -22,8 +25,5 @@ pub(super) fn render(inputs: &Inputs<'_>) -> [Object; 2] {
         "defaultRequest": {"cpu": component.cpu, "memory": component.memory},
         "default": {"memory": component.memory},
     }]}});
-    [
-        object(inputs, Kind::ResourceQuota, NAME, &labels, quota),
-        object(inputs, Kind::LimitRange, NAME, &labels, limits),
-    ]
+    [object(inputs, Kind::ResourceQuota, NAME, &labels, quota), object(inputs, Kind::LimitRange, NAME, &labels, limits)]
 }

@@ -164,10 +164,16 @@ fn references_hold(inputs: &Inputs<'_>) -> Result<(), Refusal> {
             if let Some(secret) = &variable.from_secret
                 && !spec.generated_secrets.iter().any(|known| known.name == *secret)
             {
-                return refuse(&component.name, format!("{} comes from {secret}, which is no generated secret", variable.name));
+                return refuse(
+                    &component.name,
+                    format!("{} comes from {secret}, which is no generated secret", variable.name),
+                );
             }
             if variable.from_database.is_some() && !inputs.has_database() {
-                return refuse(&component.name, format!("{} comes from a database, which the application has not", variable.name));
+                return refuse(
+                    &component.name,
+                    format!("{} comes from a database, which the application has not", variable.name),
+                );
             }
         }
     }
@@ -198,7 +204,8 @@ fn scope(inputs: &Inputs<'_>, neighbours: &[(&Instance, Option<&Application>)]) 
     ];
     let mut values: BTreeMap<_, _> = values.map(|(key, value)| (key.to_owned(), value)).into();
     for (neighbour, _) in neighbours.iter().filter(|(other, _)| other.spec.environment == instance.spec.environment) {
-        let url = neighbour.status.as_ref().and_then(|status| status.endpoints.first()).map(|endpoint| endpoint.url.clone());
+        let url =
+            neighbour.status.as_ref().and_then(|status| status.endpoints.first()).map(|endpoint| endpoint.url.clone());
         if let Some(url) = url {
             values.insert(format!("{}{}", crate::variables::ENDPOINT_PREFIX, neighbour.spec.application), url);
         }

@@ -1,7 +1,10 @@
 //! Where Prometheus finds an instance's metrics.
 
 use super::{component_labels, object, selector};
-use crate::{inputs::Inputs, objects::{Kind, Object}};
+use crate::{
+    inputs::Inputs,
+    objects::{Kind, Object},
+};
 use gotocloud_api::names;
 use serde_json::json;
 

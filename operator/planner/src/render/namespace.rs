@@ -1,6 +1,10 @@
 //! The namespace of an instance: whose it is, and that only restricted pods run in it.
 
-use crate::{inputs::Inputs, objects::{Kind, Object, ObjectKey}, render::owner_labels};
+use crate::{
+    inputs::Inputs,
+    objects::{Kind, Object, ObjectKey},
+    render::owner_labels,
+};
 use gotocloud_api::{Instance, names};
 use serde_json::{Value, json};
 

@@ -1,7 +1,10 @@
 //! Who talks to whom: nobody, but for exactly the flows the Release, the Platform and the interfaces name.
 
 use super::{component_labels, object, owner_labels, selector};
-use crate::{inputs::{Inputs, name_of}, objects::{Kind, Object}};
+use crate::{
+    inputs::{Inputs, name_of},
+    objects::{Kind, Object},
+};
 use gotocloud_api::{Application, Instance, application::InterfaceState, names, release::Component};
 use serde_json::{Value, json};
 
@@ -20,7 +23,11 @@ pub(super) fn render(inputs: &Inputs<'_>, neighbours: &[(&Instance, Option<&Appl
     policies
 }
 
-fn component_policy(inputs: &Inputs<'_>, component: &Component, neighbours: &[(&Instance, Option<&Application>)]) -> Object {
+fn component_policy(
+    inputs: &Inputs<'_>,
+    component: &Component,
+    neighbours: &[(&Instance, Option<&Application>)],
+) -> Object {
     let mut ingress = Vec::new();
     let mut egress = vec![dns()];
     let port_of = |name: &str| component.ports.iter().find(|port| port.name == name).map(|port| port.port);
@@ -40,7 +47,8 @@ fn component_policy(inputs: &Inputs<'_>, component: &Component, neighbours: &[(&
     {
         ingress.push(json!({"from": [in_namespace(&monitoring.namespace)], "ports": [tcp(port)]}));
     }
-    let callers: Vec<_> = inputs.release.spec.components.iter().filter(|other| other.talks_to.contains(&component.name)).collect();
+    let callers: Vec<_> =
+        inputs.release.spec.components.iter().filter(|other| other.talks_to.contains(&component.name)).collect();
     if !callers.is_empty() && !component.ports.is_empty() {
         let from: Vec<_> = callers.iter().map(|caller| pods_of(&caller.name)).collect();
         let ports: Vec<_> = component.ports.iter().map(|port| tcp(port.port)).collect();
@@ -102,13 +110,21 @@ fn to_database(inputs: &Inputs<'_>) -> Option<Value> {
 }
 
 /// Namespaces of the neighbours this instance calls, by its application's existing interfaces.
-fn called<'a>(inputs: &'a Inputs<'_>, neighbours: &'a [(&Instance, Option<&Application>)]) -> impl Iterator<Item = String> {
+fn called<'a>(
+    inputs: &'a Inputs<'_>,
+    neighbours: &'a [(&Instance, Option<&Application>)],
+) -> impl Iterator<Item = String> {
     let peers = same_environment(inputs, neighbours);
-    peers.filter(|(neighbour, _)| has_link(inputs.application, &neighbour.spec.application)).map(|(one, _)| namespace(one))
+    peers
+        .filter(|(neighbour, _)| has_link(inputs.application, &neighbour.spec.application))
+        .map(|(one, _)| namespace(one))
 }
 
 /// Namespaces of the neighbours that call this instance, by their applications' existing interfaces.
-fn calling<'a>(inputs: &'a Inputs<'_>, neighbours: &'a [(&Instance, Option<&Application>)]) -> impl Iterator<Item = String> {
+fn calling<'a>(
+    inputs: &'a Inputs<'_>,
+    neighbours: &'a [(&Instance, Option<&Application>)],
+) -> impl Iterator<Item = String> {
     let peers = same_environment(inputs, neighbours);
     let calls = |application: &Application| has_link(application, &inputs.instance.spec.application);
     peers.filter(move |(_, application)| application.is_some_and(calls)).map(|(one, _)| namespace(one))

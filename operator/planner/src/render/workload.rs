@@ -1,7 +1,10 @@
 //! The pods of an instance: a Deployment for each component, a Service, a disruption budget, and their number by load.
 
 use super::{component_labels, config::ComponentConfig, object, selector};
-use crate::{inputs::Inputs, objects::{Kind, Object}};
+use crate::{
+    inputs::Inputs,
+    objects::{Kind, Object},
+};
 use gotocloud_api::{names, release::Component};
 use serde_json::{Value, json};
 
@@ -11,7 +14,14 @@ const ANNOTATION_CONFIG: &str = "gotocloud.amue.fr/config";
 const PROBE_PERIOD_SECONDS: u32 = 5;
 
 pub(super) fn render(inputs: &Inputs<'_>, configs: &[ComponentConfig]) -> Vec<Object> {
-    inputs.release.spec.components.iter().zip(configs).flat_map(|(component, config)| one(inputs, component, config)).collect()
+    inputs
+        .release
+        .spec
+        .components
+        .iter()
+        .zip(configs)
+        .flat_map(|(component, config)| one(inputs, component, config))
+        .collect()
 }
 
 fn one(inputs: &Inputs<'_>, component: &Component, config: &ComponentConfig) -> Vec<Object> {
@@ -41,7 +51,9 @@ fn one(inputs: &Inputs<'_>, component: &Component, config: &ComponentConfig) -> 
     let _ = size;
     objects.push(object(inputs, Kind::Deployment, &component.name, &labels, json!({ "spec": spec })));
     if !component.ports.is_empty() {
-        let ports: Vec<_> = component.ports.iter()
+        let ports: Vec<_> = component
+            .ports
+            .iter()
             .map(|port| json!({"name": port.name, "port": port.port, "targetPort": port.name, "protocol": "TCP"}))
             .collect();
         let fields = json!({"spec": {"type": "ClusterIP", "selector": selector(&component.name), "ports": ports}});
@@ -69,7 +81,9 @@ fn template(inputs: &Inputs<'_>, component: &Component, config: &ComponentConfig
         container["command"] = json!(component.command);
     }
     if !component.ports.is_empty() {
-        let ports = component.ports.iter()
+        let ports = component
+            .ports
+            .iter()
             .map(|port| json!({"name": port.name, "containerPort": port.port, "protocol": "TCP"}));
         container["ports"] = ports.collect();
     }
@@ -82,7 +96,8 @@ fn template(inputs: &Inputs<'_>, component: &Component, config: &ComponentConfig
         container["env"] = Value::Array(env);
     }
     if !component.scratch.is_empty() {
-        let mounts = component.scratch.iter().map(|volume| json!({"name": volume.name, "mountPath": volume.mount_path}));
+        let mounts =
+            component.scratch.iter().map(|volume| json!({"name": volume.name, "mountPath": volume.mount_path}));
         container["volumeMounts"] = mounts.collect();
     }
     probes(component, &mut container);
@@ -98,7 +113,8 @@ fn template(inputs: &Inputs<'_>, component: &Component, config: &ComponentConfig
         "containers": [container],
     });
     if !component.scratch.is_empty() {
-        let volumes = component.scratch.iter().map(|volume| json!({"name": volume.name, "emptyDir": {"sizeLimit": volume.size}}));
+        let volumes =
+            component.scratch.iter().map(|volume| json!({"name": volume.name, "emptyDir": {"sizeLimit": volume.size}}));
         pod["volumes"] = volumes.collect();
     }
     let mut metadata = json!({ "labels": labels });
