@@ -2,8 +2,12 @@
 //!
 //! One test, as it takes one cluster and each step stands on the one before.
 
+#![allow(clippy::unwrap_used)] // a test stops where something is not as it must be
+
 use gotocloud_chart_tests::cluster::ScratchCluster;
 use gotocloud_chart_tests::fleet::{establishment, instance};
+use gotocloud_chart_tests::{everything, objects, text};
+use serde_json::json;
 
 const NAMESPACE: &str = gotocloud_chart_tests::NAMESPACE;
 const COLUMN: &str = "jsonpath={.spec.versions[0].additionalPrinterColumns[0].name}";
@@ -11,15 +15,32 @@ const COLUMN: &str = "jsonpath={.spec.versions[0].additionalPrinterColumns[0].na
 #[test]
 fn the_fleet_outlives_the_chart() {
     let cluster = ScratchCluster::start("chart-lifecycle");
+    // The operator's pods are of the most restricted kind: no other is let in here.
+    cluster.make(&json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": {
+        "name": NAMESPACE, "labels": { "pod-security.kubernetes.io/enforce": "restricted" } } }));
     cluster.install(&[]);
     cluster.does(&["rollout", "status", "deployment/gotocloud-operator", "-n", NAMESPACE, "--timeout=60s"]);
     cluster.make(&establishment("lille"));
     cluster.make(&instance("payroll", "FullProduction", None));
 
+    the_api_server_knows_every_field(&cluster);
     an_upgrade_brings_the_definitions_up_to_date(&cluster);
     removing_the_chart_removes_no_object_of_the_fleet(&cluster);
     installing_again_takes_up_what_was_kept(&cluster);
     definitions_of_somebody_else_are_left_alone(&cluster);
+}
+
+/// What is left out by default is tried as well. A field nobody knows would else be dropped in silence.
+fn the_api_server_knows_every_field(cluster: &ScratchCluster) {
+    let mut objects = objects(&["--values", &everything().to_string_lossy()]).unwrap();
+    objects.retain(|object| text(object, "/kind") != "ServiceMonitor"); // its kind is not in this cluster
+    assert!(objects.len() > 20);
+    let all = json!({ "apiVersion": "v1", "kind": "List", "items": objects });
+    let file = std::env::temp_dir().join(format!("gotocloud-lifecycle-{}.json", std::process::id()));
+    std::fs::write(&file, all.to_string()).unwrap();
+    let file_argument = format!("--filename={}", file.display());
+    cluster.does(&["create", "--dry-run=server", "--validate=strict", &file_argument]);
+    std::fs::remove_file(file).unwrap();
 }
 
 fn an_upgrade_brings_the_definitions_up_to_date(cluster: &ScratchCluster) {
