@@ -13,6 +13,9 @@ use anyhow::Context;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+/// A point in time, as the API server writes it.
+pub type Moment = Timestamp;
+
 /// Which requests count. The default is all of them.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct AuditFilter {

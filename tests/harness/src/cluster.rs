@@ -275,12 +275,7 @@ impl Cluster {
 
     /// Starts again whichever of its processes do not run, with all that etcd holds.
     pub fn restart_missing(&self) -> anyhow::Result<()> {
-        let output = control_plane::kwokctl(&self.name, &self.kwokctl)?
-            .args(["start", "cluster"])
-            .env("PATH", control_plane::path_starting_with(&self.kubectl)?)
-            .output()
-            .context("cannot run kwokctl")?;
-        control_plane::succeeded("kwokctl start cluster", &output)?;
+        control_plane::restart_missing(&self.name, &self.kwokctl, &self.kubectl)?;
         self.wait("the API server", || self.is_ready())
     }
 

@@ -40,6 +40,11 @@ pub(crate) fn directory(name: &str) -> anyhow::Result<PathBuf> {
     Ok(work_directory()?.join("clusters").join(name))
 }
 
+/// The folder of what one cluster was started with.
+fn settings(name: &str) -> anyhow::Result<PathBuf> {
+    Ok(work_directory()?.join("settings").join(name))
+}
+
 /// The API server's audit log, if it writes one.
 pub(crate) fn audit_log(directory: &Path) -> PathBuf {
     directory.join("logs/audit.log")
@@ -49,13 +54,13 @@ pub(crate) fn audit_log(directory: &Path) -> PathBuf {
 pub(crate) fn create(name: &str, tools: &Tools, audit: bool) -> anyhow::Result<()> {
     // kwokctl looks for free ports and takes them seconds later.
     let _lock = Lock::acquire("cluster-ports")?;
-    let settings = work_directory()?.join("settings");
+    let settings = settings(name)?;
     fs::create_dir_all(&settings).with_context(|| format!("cannot create {}", settings.display()))?;
-    let policy = settings.join(format!("{name}-audit-policy.yaml"));
+    let policy = settings.join("audit-policy.yaml");
     if audit {
         fs::write(&policy, AUDIT_POLICY).with_context(|| format!("cannot write {}", policy.display()))?;
     }
-    let config = settings.join(format!("{name}.yaml"));
+    let config = settings.join("kwokctl.yaml");
     let text = configuration(tools, audit.then_some(policy.as_path()));
     fs::write(&config, text).with_context(|| format!("cannot write {}", config.display()))?;
     let output = kwokctl(name, tools.path(Tool::Kwokctl))?
@@ -71,22 +76,17 @@ pub(crate) fn create(name: &str, tools: &Tools, audit: bool) -> anyhow::Result<(
 pub(crate) fn delete(name: &str, kwokctl_path: &Path) -> anyhow::Result<()> {
     let directory = directory(name)?;
     let mark = directory.display().to_string();
-    let mut running = Vec::new();
-    for (file, process) in process_files(&directory) {
-        if process.is_some_and(|process| process.runs(&mark)) {
-            running.extend(process);
-        } else {
-            // kwokctl kills whatever bears the number.
-            fs::remove_file(&file).with_context(|| format!("cannot remove {}", file.display()))?;
-        }
-    }
+    let running = forget_the_dead(&directory)?;
     let output = kwokctl(name, kwokctl_path)?
-        .args(["delete", "cluster", "--kubeconfig", ""])
+        .args(["delete", "cluster", "--kubeconfig"])
+        // It wants to remove the cluster from a kubeconfig, and by default that is the user's.
+        .arg(directory.join("kubeconfig.yaml"))
         .output()
         .context("cannot run kwokctl")?;
-    // A cluster whose creation broke off early has no configuration, and kwokctl knows nothing of it.
+    // Where it failed, as for a cluster whose creation broke off, this is left to us.
+    let patience = Duration::from_secs(if output.status.success() { 5 } else { 0 });
     for process in &running {
-        if !process.gone_within(&mark, Duration::from_secs(5)) {
+        if !process.gone_within(&mark, patience) {
             process.signal("KILL")?;
         }
     }
@@ -98,16 +98,41 @@ pub(crate) fn delete(name: &str, kwokctl_path: &Path) -> anyhow::Result<()> {
             String::from_utf8_lossy(&output.stderr).trim_end()
         );
     }
-    for leftover in [directory, work_directory()?.join("settings").join(format!("{name}.yaml"))] {
-        let removed = if leftover.is_dir() { fs::remove_dir_all(&leftover) } else { fs::remove_file(&leftover) };
-        match removed {
+    for folder in [directory, settings(name)?] {
+        match fs::remove_dir_all(&folder) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                return Err(error).with_context(|| format!("cannot remove {}", leftover.display()));
+                return Err(error).with_context(|| format!("cannot remove {}", folder.display()));
             }
             _ => {}
         }
     }
     Ok(())
+}
+
+/// Starts again whichever processes do not run.
+pub(crate) fn restart_missing(name: &str, kwokctl_path: &Path, kubectl: &Path) -> anyhow::Result<()> {
+    forget_the_dead(&directory(name)?)?;
+    let output = kwokctl(name, kwokctl_path)?
+        .args(["start", "cluster"])
+        .env("PATH", path_starting_with(kubectl)?)
+        .output()
+        .context("cannot run kwokctl")?;
+    succeeded("kwokctl start cluster", &output)
+}
+
+/// The processes that run, after the files that name others are removed: to kwokctl a zombie still runs, and it kills
+/// whatever bears the number.
+fn forget_the_dead(directory: &Path) -> anyhow::Result<Vec<Process>> {
+    let mark = directory.display().to_string();
+    let mut running = Vec::new();
+    for (file, process) in process_files(directory) {
+        if process.is_some_and(|process| process.runs(&mark)) {
+            running.extend(process);
+        } else {
+            fs::remove_file(&file).with_context(|| format!("cannot remove {}", file.display()))?;
+        }
+    }
+    Ok(running)
 }
 
 /// Whether every process of the control plane runs.
@@ -134,7 +159,7 @@ pub(crate) fn kwokctl(name: &str, path: &Path) -> anyhow::Result<Command> {
 }
 
 /// A search path on which this kubectl comes first: kwokctl asks the API server through whatever kubectl it finds.
-pub(crate) fn path_starting_with(kubectl: &Path) -> anyhow::Result<OsString> {
+fn path_starting_with(kubectl: &Path) -> anyhow::Result<OsString> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let folders = kubectl.parent().map(Path::to_path_buf).into_iter().chain(std::env::split_paths(&path));
     std::env::join_paths(folders).context("the cache stands in a folder with a colon in its name")
@@ -184,10 +209,10 @@ options:
         ("kwokControllerBinary", Tool::Kwok),
     ];
     for (option, tool) in binaries {
-        let _ = writeln!(text, "  {option}: {:?}", tools.path(tool));
+        let _ = writeln!(text, "  {option}: {}", quoted(tools.path(tool)));
     }
     if let Some(policy) = audit_policy {
-        let _ = writeln!(text, "  kubeAuditPolicy: {policy:?}");
+        let _ = writeln!(text, "  kubeAuditPolicy: {}", quoted(policy));
     }
     let mut api_server = vec![("service-cluster-ip-range", SERVICE_RANGE), ("advertise-address", ADVERTISED)];
     if audit_policy.is_some() {
@@ -204,4 +229,19 @@ options:
         }
     }
     text
+}
+
+/// A path as a YAML string.
+fn quoted(path: &Path) -> String {
+    format!("\"{}\"", path.display().to_string().replace('\\', "\\\\").replace('"', "\\\""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::quoted;
+
+    #[test]
+    fn a_path_may_hold_anything() {
+        assert_eq!(quoted("/a b/\"c\\".as_ref()), r#""/a b/\"c\\""#);
+    }
 }

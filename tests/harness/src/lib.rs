@@ -8,6 +8,7 @@
 //!   CRDs in Go modules ────► optional_apis ──┤    scheduler; kwok plays the nodes
 //!   tests/harness/stages ──► stages ─────────┘    and the optional controllers
 //!
+//!   tests/tools/postgres ──► postgres: one server, TLS only, an administrator who is no superuser
 //! ```
 //!
 //! Nothing here runs inside a pod and nothing is downloaded but through package registries. Everything built or
@@ -17,17 +18,21 @@ pub mod audit;
 pub mod cache;
 pub mod cluster;
 mod control_plane;
+pub mod existing;
 mod go_modules;
 pub mod optional_apis;
 pub mod ports;
+pub mod postgres;
 pub mod prerequisites;
 mod processes;
 pub mod progress;
 pub mod stages;
 pub mod tools;
 
-pub use audit::{AuditCounts, AuditFilter};
+pub use audit::{AuditCounts, AuditFilter, Moment};
 pub use cluster::{Cluster, ClusterSpec, ClusterState};
+pub use existing::ExistingCluster;
 pub use optional_apis::OptionalApi;
+pub use postgres::{PostgresServer, StartOptions};
 pub use progress::{Progress, Silent, Terminal};
 pub use tools::{Tool, Tools};

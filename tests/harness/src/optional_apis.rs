@@ -47,8 +47,8 @@ impl OptionalApi {
         }
     }
 
-    /// The resources whose CRDs are installed, by their plural name: those a SaaS might use, as each costs the API
-    /// server start-up time.
+    /// The resources whose CRDs are installed, by their plural name: those a tenant might use, as each costs the
+    /// API server start-up time.
     #[must_use]
     pub const fn resources(self) -> &'static [&'static str] {
         match self {

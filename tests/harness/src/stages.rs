@@ -25,7 +25,8 @@ const KWOK_OWN: [&str; 5] = [
 /// The stages every cluster has, as one YAML stream: kwok's own for nodes and pods, and those of failing pods.
 pub fn of_every_cluster() -> anyhow::Result<String> {
     let files = KWOK_OWN.map(ToOwned::to_owned);
-    let paths = ModuleFiles { group: "kwok", module: "sigs.k8s.io/kwok", files: &files, name: "kwok-stages" }.ensure()?;
+    let paths =
+        ModuleFiles { group: "kwok", module: "sigs.k8s.io/kwok", files: &files, name: "kwok-stages" }.ensure()?;
     let mut stream = include_str!("../stages/failing-pods.yaml").to_owned();
     for path in paths {
         stream.push_str("---\n");

@@ -210,17 +210,14 @@ impl Builds {
         if let Some(index) = self.known.iter().position(|(known, _)| *known == group) {
             return Ok(&self.known[index].1);
         }
-        let go_version = match &self.go_version {
-            Some(version) => version.clone(),
-            None => {
-                let Some(version) = prerequisites::go_version() else {
-                    prerequisites::check()?;
-                    anyhow::bail!("go does not say its version");
-                };
-                self.go_version.insert(version).clone()
-            }
+        if self.go_version.is_none() {
+            self.go_version = prerequisites::go_version();
+        }
+        let Some(go_version) = &self.go_version else {
+            prerequisites::check()?;
+            anyhow::bail!("go does not say its version");
         };
-        self.known.push((group, Build::of(group, &go_version)?));
+        self.known.push((group, Build::of(group, go_version)?));
         Ok(&self.known[self.known.len() - 1].1)
     }
 }
