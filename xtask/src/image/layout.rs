@@ -65,9 +65,9 @@ impl Layout {
         let mut manifest = add(&mut files, MANIFEST, serde_json::to_vec(&manifest)?);
         let digest = manifest["digest"].as_str().unwrap_or_default().to_owned();
         manifest["platform"] = json!({ "architecture": description.architecture, "os": "linux" });
-        // The tag by the specification, and the whole name as containerd and Docker read it.
+        // The whole name, once as podman reads it and once as containerd and Docker do.
         manifest["annotations"] = json!({
-            "org.opencontainers.image.ref.name": description.version,
+            "org.opencontainers.image.ref.name": description.name,
             "io.containerd.image.name": description.name,
         });
         let index = json!({ "schemaVersion": 2, "mediaType": INDEX, "manifests": [manifest] });
