@@ -1,7 +1,10 @@
 //! Developer commands: `cargo xtask --help`.
 
+mod cluster;
 mod crds;
+mod demo;
 mod image;
+mod test;
 
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
@@ -15,6 +18,9 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Start, stop and find the local control planes.
+    #[command(subcommand)]
+    Cluster(cluster::ClusterCommand),
     /// Write the custom resource definitions to crds/ and to the chart.
     Crds {
         /// Change nothing; fail if a file is not up to date.
@@ -23,11 +29,32 @@ enum Command {
     },
     /// Build the operator's container image, without a container engine.
     Image(image::ImageArgs),
+    /// Bring up a control plane, the operator and the fleet of 2022.
+    Demo(demo::DemoArgs),
+    /// Run all tests, or the suites named, after installing what they need.
+    Test {
+        /// Which; none: all.
+        suites: Vec<test::Suite>,
+    },
 }
 
-fn main() -> anyhow::Result<()> {
-    match Arguments::parse().command {
+fn main() -> std::process::ExitCode {
+    match run(Arguments::parse().command) {
+        Ok(()) => std::process::ExitCode::SUCCESS,
+        // Without the stack that anyhow prints: what went wrong is said in a sentence.
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            std::process::ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> anyhow::Result<()> {
+    match command {
         Command::Crds { check } => crds::run(&checkout(), check),
+        Command::Demo(arguments) => demo::run(&arguments),
+        Command::Cluster(command) => cluster::run(command),
+        Command::Test { suites } => test::run(&checkout(), &suites),
         Command::Image(arguments) => image::run(&arguments),
     }
 }

@@ -26,7 +26,7 @@ use serde::{Deserialize, Serialize};
 )]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new(format!("!has(self.sizeClass) || !has(self.yearlyMassMillionEuros) || self.sizeClass == {CEL_CLASS_OF_MASS}"))
-    .message(Message::Expression(format!("'a yearly mass of ' + string(self.yearlyMassMillionEuros) + ' M€ makes the size class ' + {CEL_CLASS_OF_MASS} + ', not ' + self.sizeClass + ': correct one of them, or leave sizeClass out'"))))]
+    .message(Message::Expression(format!("'a yearly mass of %s M€ makes the size class %s, not %s: correct one of them, or leave sizeClass out'.format([self.yearlyMassMillionEuros, {CEL_CLASS_OF_MASS}, self.sizeClass])"))))]
 pub struct EstablishmentSpec {
     /// Name for people, as the establishment writes it.
     #[schemars(length(min = 1, max = 200))]

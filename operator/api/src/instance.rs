@@ -237,5 +237,5 @@ pub struct InventoryEntry {
 
 /// In CEL, the rank of the stage of `of`.
 fn rank(of: &str) -> String {
-    format!("['Provisioned', 'PartialProduction', 'FullProduction'].indexOf({of}.stage)")
+    format!("({of}.stage == 'FullProduction' ? 2 : {of}.stage == 'PartialProduction' ? 1 : 0)")
 }

@@ -36,6 +36,7 @@ pub use stage::Stage;
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::CustomResourceExt;
+use serde_json::Value;
 
 /// The API group of every kind of this crate.
 pub const GROUP: &str = "gotocloud.amue.fr";
@@ -44,5 +45,33 @@ pub const VERSION: &str = "v1alpha1";
 
 /// Every definition to install, in the order `kubectl apply` should see them.
 pub fn definitions() -> Vec<CustomResourceDefinition> {
-    vec![Application::crd(), Release::crd(), Platform::crd(), Establishment::crd(), Instance::crd()]
+    let definitions = [Application::crd(), Release::crd(), Platform::crd(), Establishment::crd(), Instance::crd()];
+    definitions.into_iter().map(with_known_formats).collect()
+}
+
+/// The definition with the formats of numbers that the API server knows: Rust's unsigned ones it warns about.
+fn with_known_formats(definition: CustomResourceDefinition) -> CustomResourceDefinition {
+    fn rename(value: &mut Value) {
+        match value {
+            Value::Object(fields) => {
+                let format = match fields.get("format").and_then(Value::as_str) {
+                    Some("uint8" | "uint16") => Some("int32"),
+                    Some("uint32") => Some("int64"),
+                    _ => None,
+                };
+                if let Some(format) = format {
+                    fields.insert("format".to_owned(), format.into());
+                }
+                fields.values_mut().for_each(rename);
+            }
+            Value::Array(items) => items.iter_mut().for_each(rename),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+        }
+    }
+    let renamed = serde_json::to_value(&definition).ok().and_then(|mut value| {
+        rename(&mut value);
+        serde_json::from_value(value).ok()
+    });
+    // A definition that were not the same after a round trip through JSON could not be sent either.
+    renamed.unwrap_or(definition)
 }

@@ -1,0 +1,151 @@
+//! The demo: everything set up, the fleet of 2022 applied, its rise shown, and what to try next.
+
+use anyhow::Context as _;
+use clap::Args;
+use gotocloud_api::Instance;
+use gotocloud_harness::{Build, ClusterSpec, Installation, OptionalApi, Terminal, installation::ADMIN_SECRET};
+use gotocloud_planner::fleet::is_ready;
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::{Value, json};
+use std::{
+    io::IsTerminal as _,
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+/// How long the fleet may take to come up.
+const PATIENCE: Duration = Duration::from_secs(900);
+/// Name of the demo's cluster.
+const NAME: &str = "gotocloud";
+
+/// What to show.
+#[derive(Args)]
+pub struct DemoArgs {
+    /// Use the cluster of this context of your kubeconfig, with the operator already installed there.
+    #[arg(long)]
+    context: Option<String>,
+    /// The fleet: a folder of YAML, applied with all below it.
+    #[arg(long)]
+    fleet: Option<PathBuf>,
+    /// End with one line of JSON.
+    #[arg(long)]
+    json: bool,
+    /// Leave everything running at the end.
+    #[arg(long)]
+    keep: bool,
+}
+
+/// Runs the demo.
+pub fn run(arguments: &DemoArgs) -> anyhow::Result<()> {
+    let begun = Instant::now();
+    let installation = match &arguments.context {
+        Some(_) => anyhow::bail!("not yet"),
+        None => Installation::up(&ClusterSpec::new(NAME).optional_apis(&OptionalApi::ALL), Build::Debug, true, &Terminal)?,
+    };
+    let result = show(arguments, &installation, begun);
+    if arguments.keep {
+        return result;
+    }
+    if result.is_ok() && !arguments.json && std::io::stdin().is_terminal() {
+        println!("\nIt all runs until you press Enter.");
+        std::io::stdin().read_line(&mut String::new())?;
+    }
+    drop(installation);
+    Installation::down(NAME, &Terminal)?;
+    result
+}
+
+fn show(arguments: &DemoArgs, installation: &Installation, begun: Instant) -> anyhow::Result<()> {
+    let examples = crate::checkout().join("examples");
+    let fleet = arguments.fleet.clone().unwrap_or_else(|| examples.join("fleet-2022"));
+    let cluster = &installation.cluster;
+    let applied = Instant::now();
+    for folder in [examples.join("catalogue"), fleet] {
+        cluster.apply(&objects(&folder, installation)?.to_string())?;
+    }
+    let instances = rise(installation)?;
+    let seconds = applied.elapsed().as_secs_f64();
+    let ready = instances.iter().filter(|one| is_ready(one)).count();
+    println!("{}", cluster.kubectl(&["get", "instances", "--all-namespaces"])?);
+    let objects: u64 = instances.iter().filter_map(|one| one.status.as_ref()?.inventory.as_ref()).map(|all| u64::from(all.count)).sum();
+    let writes = installation.operator()?.metric("gotocloud_api_writes_total")?;
+    let kubeconfig = cluster.kubeconfig_path().display().to_string();
+    println!(
+        "{ready} of {} instances ready, {objects} objects, {seconds:.1} s after the first was applied ({:.1} s in all).\n\n\
+         export KUBECONFIG={kubeconfig}\n\n\
+         Three things to try:\n  \
+         kubectl get instances -A -o wide\n  \
+         kubectl -n gtc-pegase-poitiers delete deployment web    # and see it come back\n  \
+         kubectl -n gotocloud delete instance pegase-poitiers    # and see why not",
+        instances.len(),
+        begun.elapsed().as_secs_f64(),
+    );
+    if arguments.json {
+        println!(
+            "{}",
+            json!({"instances": instances.len(), "ready": ready, "seconds": (seconds * 10.0).round() / 10.0,
+                   "objects": objects, "api_writes": writes})
+        );
+    }
+    anyhow::ensure!(ready == instances.len() && ready > 0, "{ready} of {} instances are ready", instances.len());
+    Ok(())
+}
+
+/// All objects in the YAML files below a folder, as one List, namespaces first. A Platform whose database server is
+/// administered through the demo's Secret gets the demo's own server.
+fn objects(folder: &Path, installation: &Installation) -> anyhow::Result<Value> {
+    let mut objects = Vec::new();
+    read(folder, &mut objects)?;
+    anyhow::ensure!(!objects.is_empty(), "there is no YAML in {}", folder.display());
+    for object in &mut objects {
+        if let Some(server) = object.pointer_mut("/spec/database/server").filter(|server| server["adminSecretName"] == ADMIN_SECRET) {
+            server["host"] = json!(installation.postgres.host);
+            server["port"] = json!(installation.postgres.port);
+            server["caCertificate"] = json!(installation.postgres.ca_pem);
+        }
+    }
+    objects.sort_by_key(|object| (object["kind"] != "Namespace", object["kind"] == "Instance"));
+    Ok(json!({"apiVersion": "v1", "kind": "List", "items": objects}))
+}
+
+fn read(folder: &Path, objects: &mut Vec<Value>) -> anyhow::Result<()> {
+    let entries = std::fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))?;
+    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.map(|entry| entry.path())).collect::<Result<_, _>>()?;
+    paths.sort();
+    for path in paths {
+        if path.is_dir() {
+            read(&path, objects)?;
+        } else if path.extension().is_some_and(|extension| extension == "yaml") {
+            let text = std::fs::read_to_string(&path)?;
+            let documents: Vec<Value> =
+                serde_yaml::from_multiple(&text).with_context(|| format!("{} is not YAML", path.display()))?;
+            objects.extend(documents.into_iter().filter(Value::is_object));
+        }
+    }
+    Ok(())
+}
+
+/// Shows the instances getting ready, until all are.
+fn rise(installation: &Installation) -> anyhow::Result<Vec<Instance>> {
+    let list = || -> anyhow::Result<Vec<Instance>> {
+        let text = installation.cluster.kubectl(&["get", "instances", "--all-namespaces", "-o", "json"])?;
+        let list: kube::core::ObjectList<Instance> = serde_json::from_str(&text).context("kubectl does not answer with Instances")?;
+        Ok(list.items)
+    };
+    let bar = ProgressBar::new(0);
+    if let Ok(style) = ProgressStyle::with_template("{bar:40} {pos}/{len} instances ready ({elapsed}) {msg}") {
+        bar.set_style(style);
+    }
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let instances = list()?;
+        let ready = instances.iter().filter(|one| is_ready(one)).count();
+        bar.set_length(instances.len() as u64);
+        bar.set_position(ready as u64);
+        if (ready == instances.len() && ready > 0) || Instant::now() > deadline {
+            bar.finish();
+            return Ok(instances);
+        }
+        std::thread::sleep(Duration::from_millis(500));
+    }
+}

@@ -1,0 +1,130 @@
+//! All tests, or some: what is needed is installed, and a summary closes.
+
+use anyhow::Context as _;
+use clap::ValueEnum;
+use gotocloud_harness::{Terminal, Tool, Tools};
+use std::{
+    io::{BufRead as _, BufReader},
+    path::Path,
+    process::{Command, Stdio},
+    time::Instant,
+};
+
+/// A part of the tests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Suite {
+    /// Formatting and clippy, with no warning left.
+    Lint,
+    /// What needs no cluster.
+    Unit,
+    /// The control plane, the database server and the operator's process that the other suites stand on.
+    Harness,
+    /// The chart: what it renders, allows and refuses.
+    Chart,
+    /// The operator against the real API server.
+    Integration,
+}
+
+/// The packages whose tests need a cluster.
+const WITH_CLUSTER: [&str; 3] = ["gotocloud-harness", "gotocloud-chart-tests", "gotocloud-integration"];
+
+impl Suite {
+    const ALL: [Self; 5] = [Self::Lint, Self::Unit, Self::Harness, Self::Chart, Self::Integration];
+
+    /// The arguments of the cargo commands that run it.
+    fn commands(self) -> Vec<Vec<&'static str>> {
+        match self {
+            Self::Lint => vec![
+                vec!["fmt", "--all", "--check"],
+                vec!["clippy", "--workspace", "--all-targets", "--locked", "--quiet", "--", "--deny", "warnings"],
+            ],
+            Self::Unit => {
+                let mut arguments = vec!["test", "--workspace", "--locked", "--no-fail-fast"];
+                arguments.extend(WITH_CLUSTER.iter().flat_map(|package| ["--exclude", package]));
+                vec![arguments]
+            }
+            Self::Harness => vec![package("gotocloud-harness")],
+            Self::Chart => vec![package("gotocloud-chart-tests")],
+            Self::Integration => vec![package("gotocloud-integration")],
+        }
+    }
+}
+
+fn package(name: &'static str) -> Vec<&'static str> {
+    // One test at a time: each has a cluster and a fleet of its own, on however few processors there are.
+    vec!["test", "--package", name, "--locked", "--no-fail-fast", "--", "--test-threads=1"]
+}
+
+#[derive(Default)]
+struct Tally {
+    passed: u64,
+    failed: u64,
+    ignored: u64,
+}
+
+/// Runs the suites named, or all.
+pub fn run(checkout: &Path, suites: &[Suite]) -> anyhow::Result<()> {
+    let suites = if suites.is_empty() { &Suite::ALL[..] } else { suites };
+    if suites.iter().any(|suite| matches!(suite, Suite::Harness | Suite::Chart | Suite::Integration)) {
+        Tools::ensure(&Tool::ALL, &Terminal)?;
+    }
+    let (mut rows, mut all) = (Vec::new(), Tally::default());
+    for suite in suites {
+        let begun = Instant::now();
+        let mut tally = Tally::default();
+        let mut fine = true;
+        for arguments in suite.commands() {
+            fine &= cargo(checkout, &arguments, &mut tally)?;
+        }
+        // A command that fails without a failed test, such as a build that breaks, is a failure all the same.
+        if !fine && tally.failed == 0 {
+            tally.failed = 1;
+        } else if fine && *suite == Suite::Lint {
+            tally.passed = 2;
+        }
+        anyhow::ensure!(!fine || tally.passed > 0, "{suite:?} ran no test");
+        let row = format!(
+            "{:<12} {:>4} passed {:>3} failed {:>3} ignored {:>7.1} s",
+            format!("{suite:?}"),
+            tally.passed,
+            tally.failed,
+            tally.ignored,
+            begun.elapsed().as_secs_f64()
+        );
+        rows.push(row);
+        all.passed += tally.passed;
+        all.failed += tally.failed;
+        all.ignored += tally.ignored;
+    }
+    println!("\n{}\n\n{} passed, {} failed, {} skipped", rows.join("\n"), all.passed, all.failed, all.ignored);
+    anyhow::ensure!(all.failed == 0, "{} failed", all.failed);
+    Ok(())
+}
+
+/// Runs cargo, passes on what it prints, and adds up what its test runners say. Gives whether it ended well.
+fn cargo(checkout: &Path, arguments: &[&str], tally: &mut Tally) -> anyhow::Result<bool> {
+    println!("$ cargo {}", arguments.join(" "));
+    let mut child = Command::new("cargo")
+        .args(arguments)
+        .current_dir(checkout)
+        .env("INSTA_UPDATE", "no")
+        .stdout(Stdio::piped())
+        .spawn()
+        .context("cannot run cargo")?;
+    if let Some(output) = child.stdout.take() {
+        for line in BufReader::new(output).lines() {
+            let line = line?;
+            println!("{line}");
+            if let Some(result) = line.strip_prefix("test result: ") {
+                let count = |what: &str| -> u64 {
+                    let part = result.split([';', '.']).map(str::trim).find_map(|part| part.strip_suffix(what));
+                    part.and_then(|number| number.trim().parse().ok()).unwrap_or(0)
+                };
+                tally.passed += count(" passed");
+                tally.failed += count(" failed");
+                tally.ignored += count(" ignored");
+            }
+        }
+    }
+    Ok(child.wait()?.success())
+}
