@@ -13,10 +13,11 @@ use std::fmt::Write as _;
 /// assert_ne!(of(&json!({"a": 1})), of(&json!({"a": 2})));
 /// ```
 pub fn of(value: &impl Serialize) -> String {
-    // Serialising to a `Value` sorts the keys of every map. It fails only for maps whose keys are not texts, of which
-    // the API types have none; such a value would hash as null.
-    let canonical = serde_json::to_value(value).unwrap_or_default().to_string();
-    of_bytes(canonical.as_bytes())
+    // It fails only for maps whose keys are not texts, of which the API types have none; such a value would hash as null.
+    let mut canonical = serde_json::to_value(value).unwrap_or_default();
+    // Sorted already, unless some crate of the build turns serde_json's `preserve_order` on.
+    canonical.sort_all_objects();
+    of_bytes(canonical.to_string().as_bytes())
 }
 
 /// 64 bits of SHA-256 over bytes, as 16 hexadecimal digits.

@@ -7,6 +7,9 @@ use gotocloud_api::{
     establishment::{Grouping, GroupingInstances},
 };
 
+/// The longest value of a label.
+const LABEL_VALUE_MAX: usize = 63;
+
 /// The establishment's place among the groupings of one application.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Membership {
@@ -22,7 +25,10 @@ pub fn groupings_of<'a>(
     all: impl IntoIterator<Item = &'a Establishment>,
 ) -> Vec<&'a Establishment> {
     let lists = |grouping: &Grouping| grouping.members.iter().any(|member| member.name == establishment);
-    all.into_iter().filter(|one| one.spec.grouping.as_ref().is_some_and(lists)).collect()
+    all.into_iter()
+        // One that lists itself says nothing by it.
+        .filter(|one| grouping_name(one) != establishment && one.spec.grouping.as_ref().is_some_and(lists))
+        .collect()
 }
 
 /// Where `establishment` stands for `application`, given the groupings that list it: in at most one.
@@ -31,53 +37,54 @@ pub fn membership(
     application: &str,
     groupings: &[&Establishment],
 ) -> Result<Membership, Refusal> {
-    let name = establishment.metadata.name.as_deref().unwrap_or_default();
-    let of_application = |one: &&&Establishment| serves(one, application);
-    let mut joined: Vec<_> = groupings.iter().filter(of_application).map(|one| grouping_name(one)).collect();
-    joined.sort_unstable();
+    let name = grouping_name(establishment);
+    let mut joined: Vec<&Establishment> = groupings.iter().copied().filter(|one| serves(one, application)).collect();
+    joined.sort_unstable_by_key(|one| grouping_name(one));
+    let conflict = |message: String| Err(Refusal::new(Reason::MembershipConflict, message));
     if let [first, second, ..] = joined[..] {
-        return Err(Refusal::new(
-            Reason::MembershipConflict,
-            format!(
-                "{name} is in two groupings for {application}, {first} and {second}: take it out of one of them \
-                 (spec.grouping.members)"
-            ),
+        return conflict(format!(
+            "{name} is in two groupings for {application}, {} and {}: take it out of one of them (spec.grouping.members)",
+            grouping_name(first),
+            grouping_name(second)
         ));
     }
-    let shared = groupings
-        .iter()
-        .filter(|one| serves(one, application))
-        .find(|one| one.spec.grouping.as_ref().is_some_and(|grouping| grouping.instances == GroupingInstances::Shared));
-    if let Some(shared) = shared {
+    let joined = joined.first().copied();
+    if let Some(shared) = joined.filter(|one| instances(one) == Some(GroupingInstances::Shared)) {
         let shared = grouping_name(shared);
+        return conflict(format!(
+            "{name} shares the instance of {application} of the grouping {shared}: make the Instance for {shared}"
+        ));
+    }
+    let own = establishment.spec.grouping.as_ref().filter(|_| serves(establishment, application));
+    if own.is_some_and(|own| own.instances == GroupingInstances::PerMember) {
+        return conflict(format!(
+            "each member of {name} has its own instance of {application}: make an Instance for each member"
+        ));
+    }
+    let grouping = joined.or(own.map(|_| establishment)).map(grouping_name);
+    if let Some(grouping) = grouping.filter(|grouping| grouping.len() > LABEL_VALUE_MAX) {
         return Err(Refusal::new(
-            Reason::MembershipConflict,
+            Reason::NameTooLong,
             format!(
-                "{name} shares the instance of {application} of the grouping {shared}: make the Instance for {shared}"
+                "the name of the grouping {grouping} is no value for a label, which takes {LABEL_VALUE_MAX} characters: make \
+                 the grouping anew with a shorter name"
             ),
         ));
     }
-    if let Some(own) = establishment.spec.grouping.as_ref().filter(|_| serves(&establishment, application)) {
-        if own.instances == GroupingInstances::PerMember {
-            return Err(Refusal::new(
-                Reason::MembershipConflict,
-                format!(
-                    "each member of {name} has its own instance of {application}: make an Instance for each member"
-                ),
-            ));
-        }
-        let members = own.members.iter().map(|member| member.name.clone()).collect();
-        return Ok(Membership { grouping: Some(joined.first().map_or(name, |outer| outer).to_owned()), members });
-    }
-    Ok(Membership { grouping: joined.first().map(|&grouping| grouping.to_owned()), members: Vec::new() })
+    let members = own.into_iter().flat_map(|own| &own.members).map(|member| member.name.clone()).collect();
+    Ok(Membership { grouping: grouping.map(str::to_owned), members })
 }
 
-fn serves(establishment: &&Establishment, application: &str) -> bool {
+fn serves(establishment: &Establishment, application: &str) -> bool {
     let grouping = establishment.spec.grouping.as_ref();
     grouping.is_some_and(|grouping| grouping.applications.iter().any(|name| name == application))
 }
 
-fn grouping_name<'a>(establishment: &&'a Establishment) -> &'a str {
+fn instances(establishment: &Establishment) -> Option<GroupingInstances> {
+    establishment.spec.grouping.as_ref().map(|grouping| grouping.instances)
+}
+
+fn grouping_name(establishment: &Establishment) -> &str {
     establishment.metadata.name.as_deref().unwrap_or_default()
 }
 

@@ -26,6 +26,7 @@ pub fn assess(kind: Kind, object: &Value) -> Health {
         Kind::Deployment => deployment(object),
         Kind::Cluster => cluster(object),
         Kind::Certificate => ready_condition(object, &object["status"]["conditions"], "Ready"),
+        Kind::ListenerSet => listener_set(object),
         Kind::HttpRoute => http_route(object),
         Kind::Namespace
         | Kind::RoleBinding
@@ -39,7 +40,6 @@ pub fn assess(kind: Kind, object: &Value) -> Health {
         | Kind::Service
         | Kind::PodDisruptionBudget
         | Kind::HorizontalPodAutoscaler
-        | Kind::ListenerSet
         | Kind::Ingress
         | Kind::ServiceMonitor => Health::Unjudged,
     }
@@ -71,6 +71,14 @@ fn cluster(object: &Value) -> Health {
         return Health::progressing(format!("{ready} of {wanted} database servers ready"));
     }
     ready_condition(object, &object["status"]["conditions"], "Ready")
+}
+
+fn listener_set(object: &Value) -> Health {
+    let conditions = &object["status"]["conditions"];
+    match ready_condition(object, conditions, "Accepted") {
+        Health::Ready => ready_condition(object, conditions, "Programmed"),
+        not_yet => not_yet,
+    }
 }
 
 fn http_route(object: &Value) -> Health {

@@ -135,7 +135,7 @@ pub fn resolve<'a>(snapshot: &Snapshot<'a>) -> Result<Inputs<'a>, Refusal> {
         host: format!("{name}.{}", platform.spec.dns_zone),
     };
     apis_are_served(&inputs, snapshot.served)?;
-    quota_holds(&inputs)?;
+    crate::quota::holds(&inputs)?;
     Ok(inputs)
 }
 
@@ -236,7 +236,6 @@ fn platform<'a>(snapshot: &Snapshot<'a>) -> Result<&'a Platform, Refusal> {
                 "it runs on {placed}, not on {name}: moving it moves its data, which an edit does not do; set spec.platform: {placed}"
             ),
         )),
-        Some(_) => Ok(platform),
         None if platform.spec.state == PlatformState::Draining => Err(Refusal::new(
             Reason::PlatformDraining,
             format!("the Platform {name} is draining and takes no new instance: choose another in spec.platform"),
@@ -248,7 +247,7 @@ fn platform<'a>(snapshot: &Snapshot<'a>) -> Result<&'a Platform, Refusal> {
                 snapshot.platform_load
             ),
         )),
-        None => Ok(platform),
+        Some(_) | None => Ok(platform),
     }
 }
 
@@ -319,58 +318,6 @@ fn apis_are_served(inputs: &Inputs<'_>, served: &BTreeSet<Kind>) -> Result<(), R
                 kind.api_version()
             ),
         )),
-    }
-}
-
-/// Does the size class's quota hold all pods, with one more of each component for a rolling update?
-fn quota_holds(inputs: &Inputs<'_>) -> Result<(), Refusal> {
-    let profile = inputs.application.spec.sizes.of(inputs.size);
-    let mut sums = [0_u128; 4];
-    let mut add = |pods: u32, cpu: &str, memory: &str, storage: &str| {
-        for (sum, quantity) in sums.iter_mut().zip([cpu, memory, storage, "1"]) {
-            let each = gotocloud_api::Quantity::from(quantity).thousandths().unwrap_or_default();
-            *sum = sum.saturating_add(each.saturating_mul(pods.into()));
-        }
-    };
-    for component in &inputs.release.spec.components {
-        let (size, replicas) = inputs.component_size(&component.name);
-        add(replicas.saturating_add(1), &size.cpu.0, &size.memory.0, "0");
-    }
-    if inputs.has_database() && inputs.platform.spec.database.cloud_native_pg.is_some() {
-        let servers = inputs.application.spec.stages.of(inputs.instance.spec.stage).database_instances;
-        let storage = inputs.instance.spec.database_storage.as_ref().unwrap_or(&profile.database.storage);
-        add(servers, &profile.database.cpu.0, &profile.database.memory.0, &storage.0);
-    }
-    let quota = &profile.quota;
-    let pods = quota.pods.to_string();
-    let limits =
-        [("cpu", &*quota.cpu.0), ("memory", &*quota.memory.0), ("storage", &*quota.storage.0), ("pods", &*pods)];
-    for ((what, limit), needed) in limits.into_iter().zip(sums) {
-        let limit_value = gotocloud_api::Quantity::from(limit).thousandths().unwrap_or_default();
-        if needed > limit_value {
-            return Err(Refusal::new(
-                Reason::QuotaTooSmall,
-                format!(
-                    "the quota of size {} allows {limit} of {what}, but {} needs {} in stage {}, a rolling update included: \
-                     raise sizes.quota.{what} of the Application {}",
-                    inputs.size,
-                    inputs.release.spec.version,
-                    amount(what, needed),
-                    inputs.instance.spec.stage,
-                    inputs.instance.spec.application
-                ),
-            ));
-        }
-    }
-    Ok(())
-}
-
-/// Thousandths as a person writes them: processors in thousandths, bytes in mebibytes, the rest in units.
-fn amount(what: &str, thousandths: u128) -> String {
-    match what {
-        "cpu" => format!("{thousandths}m"),
-        "memory" | "storage" => format!("{}Mi", thousandths.div_ceil(1_000 << 20)),
-        _ => format!("{}", thousandths / 1_000),
     }
 }
 

@@ -7,10 +7,10 @@
 //!              │
 //!            revision      what its pods stay pinned to until a consent        revision.rs
 //!              │
-//!  Snapshot ─▶ plan ─▶ Plan { steps, why }                                     instance/plan.rs, deletion.rs
+//!  Snapshot ─▶ plan ─▶ Plan { steps, why }                                     instance/planning.rs, deletion.rs
 //!                        │  (the shell carries it out)
 //!                        ▼
-//!            report        conditions, inventory, events                       instance/report.rs
+//!            report        conditions, inventory, events                       instance/report.rs, standing.rs
 //! ```
 //!
 //! Rules that concern the whole fleet: `removals` (how much may go at once), `fleet` (counts), `retry` (when to try again).
@@ -24,6 +24,7 @@ pub mod instance;
 pub mod objects;
 pub mod ownership;
 pub mod plan;
+mod quota;
 pub mod removals;
 pub mod render;
 pub mod retry;

@@ -4,8 +4,8 @@ use gotocloud_api::instance::InventoryEntry;
 use serde_json::Value;
 use std::fmt;
 
-/// A kind of object the operator makes. Closed: what is not here is neither made, watched nor removed, except through
-/// an inventory that an older operator left.
+/// A kind of object the operator makes. Closed: what is not here is neither made, watched nor removed. So a kind that
+/// the operator no longer makes stays here, that what an older operator made of it may be removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[allow(missing_docs)] // the kinds of Kubernetes and of the projects named by their groups
 pub enum Kind {
@@ -164,14 +164,23 @@ impl Kind {
         matches!(self, Self::Cluster | Self::Certificate | Self::ListenerSet | Self::HttpRoute | Self::ServiceMonitor)
     }
 
-    /// Does an object of this kind make, change or restart pods? Such objects are pinned until a consent.
+    /// Does an object of this kind make, change, restart or bound pods? Such objects are pinned until a consent. What
+    /// bounds pods goes with them: a smaller quota over pods that stay large would keep a lost one from coming back.
     pub fn moves_pods(self) -> bool {
-        matches!(self, Self::ConfigMap | Self::Cluster | Self::Deployment | Self::HorizontalPodAutoscaler)
+        matches!(
+            self,
+            Self::ResourceQuota
+                | Self::LimitRange
+                | Self::ConfigMap
+                | Self::Cluster
+                | Self::Deployment
+                | Self::HorizontalPodAutoscaler
+        )
     }
 
     /// Does its status tell how the instance stands? Then it is watched whole; the others by metadata alone.
     pub fn has_health(self) -> bool {
-        matches!(self, Self::Cluster | Self::Deployment | Self::Certificate | Self::HttpRoute)
+        matches!(self, Self::Cluster | Self::Deployment | Self::Certificate | Self::ListenerSet | Self::HttpRoute)
     }
 
     /// Is it watched? Secrets are not: watching them across namespaces would mean the right to read them all. The

@@ -18,9 +18,9 @@ pub struct Plan<'a> {
     pub metadata: Option<InstanceMetadata>,
     /// What to do, in this order. A step that fails ends the plan, unless it says otherwise.
     pub steps: Vec<Step>,
-    /// Every object the Instance is to be made of once the steps are done.
+    /// Every object the Instance is to be made of once the steps are done, in the order of application.
     pub inventory: Vec<ObjectKey>,
-    /// What it refers to; none where that cannot be told.
+    /// What it refers to; none where that cannot be told, or does not matter.
     pub inputs: Option<Inputs<'a>>,
     /// Which revision pins its pods.
     pub revision: Option<RevisionStatus>,
@@ -119,11 +119,13 @@ impl Plan<'_> {
     pub fn removals(&self, children: usize) -> usize {
         match self.verdict {
             Verdict::Deleting if self.steps.is_empty() => 0,
-            Verdict::Deleting => children,
-            Verdict::Proceed | Verdict::Refused(_) | Verdict::Tracked | Verdict::NeedsPinned(_) => {
-                self.steps.iter().filter(|step| step.takes_away()).count()
-            }
+            Verdict::Deleting => children.max(self.taken_away()),
+            Verdict::Proceed | Verdict::Refused(_) | Verdict::Tracked | Verdict::NeedsPinned(_) => self.taken_away(),
         }
+    }
+
+    fn taken_away(&self) -> usize {
+        self.steps.iter().filter(|step| step.takes_away() && **step != Step::Release).count()
     }
 
     /// The steps to carry out: all of them, or, where removals have to wait, those that take nothing away. Of a

@@ -18,8 +18,8 @@ impl ErrorClass {
     fn bounds(self) -> (Duration, Duration) {
         match self {
             Self::Momentary => (Duration::from_millis(100), Duration::from_secs(5)),
-            Self::Unavailable => (Duration::from_secs(1), Duration::from_secs(60)),
-            Self::Refused => (Duration::from_secs(15), Duration::from_secs(300)),
+            Self::Unavailable => (Duration::from_secs(1), Duration::from_mins(1)),
+            Self::Refused => (Duration::from_secs(15), Duration::from_mins(5)),
         }
     }
 }

@@ -4,8 +4,8 @@ use gotocloud_api::conditions::{Condition, ConditionType, Reason};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-/// Longest message of a condition.
-const MESSAGE_MAX_CHARS: usize = 1024;
+/// Longest message of a condition, and so of the event that repeats it, whose note takes 1,024 bytes.
+const MESSAGE_MAX_BYTES: usize = 1000;
 
 /// A condition as it is to be, before it is given the time of its last transition.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,7 +47,7 @@ pub(super) fn dated(
             let last_transition_time = same.map_or(Time(seconds(now)), |old| old.last_transition_time.clone());
             Condition {
                 last_transition_time,
-                message: one.message.chars().take(MESSAGE_MAX_CHARS).collect(),
+                message: cut(one.message),
                 observed_generation: generation,
                 reason: one.reason.to_string(),
                 status: status.to_owned(),
@@ -55,6 +55,17 @@ pub(super) fn dated(
             }
         })
         .collect()
+}
+
+/// The message, or as much of it as there is room for.
+fn cut(mut message: String) -> String {
+    const MORE: &str = "...";
+    if message.len() > MESSAGE_MAX_BYTES {
+        let end = message.floor_char_boundary(MESSAGE_MAX_BYTES - MORE.len());
+        message.truncate(end);
+        message.push_str(MORE);
+    }
+    message
 }
 
 /// Kubernetes keeps times to the second.

@@ -8,7 +8,12 @@ use crate::{
     render,
     snapshot::{NamespaceHolder, Snapshot},
 };
-use gotocloud_api::{conditions::Reason, instance::DeletionPolicy, names};
+use gotocloud_api::{
+    Instance,
+    conditions::Reason,
+    instance::{DatabaseStatus, DeletionPolicy},
+    names,
+};
 
 pub(super) fn plan<'a>(snapshot: &Snapshot<'a>) -> Plan<'a> {
     if !has_finalizer(snapshot.instance) {
@@ -22,19 +27,21 @@ pub(super) fn plan<'a>(snapshot: &Snapshot<'a>) -> Plan<'a> {
 
 fn steps(snapshot: &Snapshot<'_>) -> Result<(Vec<Step>, Option<DatabaseRequest>), Refusal> {
     let instance = snapshot.instance;
-    match snapshot.namespace {
-        // What is not its own is not its to remove.
-        NamespaceHolder::Nobody | NamespaceHolder::Another(_) => return Ok((vec![Step::Release], None)),
-        NamespaceHolder::Itself { terminating: true } => return Ok((Vec::new(), None)),
-        NamespaceHolder::Itself { terminating: false } => {}
-    }
-    let namespace = ObjectKey::new(Kind::Namespace, "", &names::workload_namespace(name_of(instance)));
-    let located = instance.status.as_ref().and_then(|status| status.database.as_ref());
     let request = request(snapshot);
-    let Some(located) = located else {
-        return Ok((vec![Step::Remove(namespace)], None));
+    let is_there = match snapshot.namespace {
+        // What is another's is not its to remove.
+        NamespaceHolder::Another(_) => return Ok((vec![Step::Release], None)),
+        NamespaceHolder::Itself { terminating: true } => return Ok((Vec::new(), None)),
+        NamespaceHolder::Itself { terminating: false } => true,
+        NamespaceHolder::Nobody => false,
     };
+    let last = if is_there { Step::Remove(namespace(instance)) } else { Step::Release };
+    let Some(located) = located(snapshot) else { return Ok((vec![last], None)) };
     let on_server = !located.server.contains('/');
+    // Of what is on a server, nothing is left to see to once `provisioned` is empty.
+    if !is_there && (!on_server || located.provisioned.is_empty()) {
+        return Ok((vec![last], None));
+    }
     match instance.spec.deletion_policy {
         DeletionPolicy::Delete if on_server => {
             let request = request.ok_or_else(|| {
@@ -47,31 +54,53 @@ fn steps(snapshot: &Snapshot<'_>) -> Result<(Vec<Step>, Option<DatabaseRequest>)
                     ),
                 )
             })?;
-            Ok((vec![Step::DropDatabase(request.clone()), Step::Remove(namespace)], Some(request)))
+            Ok((vec![Step::DropDatabase(request.clone()), last], Some(request)))
         }
-        DeletionPolicy::Delete => Ok((vec![Step::Remove(namespace)], None)),
+        DeletionPolicy::Delete => Ok((vec![last], None)),
         DeletionPolicy::Retain => {
+            let since = instance.metadata.deletion_timestamp.as_ref();
+            let since = since.map(|time| time.0.to_string()).unwrap_or_default();
+            let data = kept(&located, on_server, request.is_some(), is_there);
             let mut steps: Vec<_> = workload(snapshot).map(Step::Remove).collect();
             steps.extend(request.clone().map(Step::SealDatabase));
-            let since =
-                instance.metadata.deletion_timestamp.as_ref().map(|time| time.0.to_string()).unwrap_or_default();
-            let data = if on_server {
-                format!(
-                    "database {} on {}, its role locked; its password in the Secret {}",
-                    located.name, located.server, located.secret_name
-                )
-            } else {
-                format!("CloudNativePG Cluster {}", located.server)
-            };
+            // By its namespace the data is found again, so it is made anew where somebody deleted it.
             let object = render::retained_namespace(instance, &since, &data);
-            steps.push(Step::Apply { object, known: true });
+            steps.push(Step::Apply { object, known: is_there });
             steps.push(Step::Release);
             Ok((steps, request))
         }
     }
 }
 
-/// The objects that go while the data stays: all but what the data needs to be kept and found again.
+fn namespace(instance: &Instance) -> ObjectKey {
+    ObjectKey::new(Kind::Namespace, "", &names::workload_namespace(name_of(instance)))
+}
+
+/// Where its data is: as its status says, or, where that is lost, as a Cluster that is there shows.
+fn located(snapshot: &Snapshot<'_>) -> Option<DatabaseStatus> {
+    let told = snapshot.instance.status.as_ref().and_then(|status| status.database.clone());
+    told.or_else(|| {
+        let cluster = snapshot.children.iter().find(|child| child.key.kind == Kind::Cluster)?;
+        let server = format!("{}/{}", cluster.key.namespace, cluster.key.name);
+        let name = render::database_identifier(name_of(snapshot.instance));
+        let secret_name = render::DATABASE_SECRET.to_owned();
+        Some(DatabaseStatus { server, role: name.clone(), name, secret_name, provisioned: String::new() })
+    })
+}
+
+/// What is kept and where, as a sentence.
+fn kept(located: &DatabaseStatus, on_server: bool, is_sealed: bool, has_secret: bool) -> String {
+    let DatabaseStatus { server, name, role, secret_name, .. } = located;
+    if !on_server {
+        return format!("CloudNativePG Cluster {server}");
+    }
+    let login = if is_sealed { "locked" } else { "not locked, since its Platform no longer names that server" };
+    let password =
+        if has_secret { format!("in the Secret {secret_name}") } else { "lost with the namespace".to_owned() };
+    format!("database {name} on {server}; its role {role} {login}; its password {password}")
+}
+
+/// The objects in its namespace that go while the data stays: all but what the data needs to be kept and found again.
 fn workload<'s>(snapshot: &'s Snapshot<'_>) -> impl Iterator<Item = ObjectKey> + 's {
     let stays = |kind: Kind| match kind {
         Kind::Namespace | Kind::RoleBinding | Kind::NetworkPolicy | Kind::Secret | Kind::Cluster => true,
@@ -90,8 +119,9 @@ fn workload<'s>(snapshot: &'s Snapshot<'_>) -> impl Iterator<Item = ObjectKey> +
         | Kind::Ingress
         | Kind::ServiceMonitor => false,
     };
-    let mut keys: Vec<_> =
-        snapshot.children.iter().map(|child| child.key.clone()).filter(|key| !stays(key.kind)).collect();
+    let namespace = names::workload_namespace(name_of(snapshot.instance));
+    let goes = |key: &ObjectKey| *key.namespace == *namespace && !stays(key.kind);
+    let mut keys: Vec<_> = snapshot.children.iter().map(|child| child.key.clone()).filter(goes).collect();
     keys.sort_by(|a, b| b.cmp(a));
     keys.into_iter()
 }

@@ -2,8 +2,11 @@
 
 mod conditions;
 mod deletion;
+mod events;
 mod planning;
 mod report;
+mod standing;
 
+pub use events::Event;
 pub use planning::{namespace_holder, plan};
-pub use report::{Event, Failure, Outcome, Report, report};
+pub use report::{Failure, Outcome, Report, report};

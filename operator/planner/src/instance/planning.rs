@@ -2,8 +2,9 @@
 
 use super::deletion;
 use crate::{
+    health::Health,
     inputs::{self, Inputs, full_name},
-    objects::{Kind, Object, ObjectKey},
+    objects::{Kind, ObjectKey},
     plan::{DatabaseRequest, InstanceMetadata, Plan, Refusal, Step, Verdict, Waiting},
     render::{self, Rendered, Surroundings},
     revision::{self, Choice},
@@ -30,7 +31,7 @@ pub fn plan<'a>(snapshot: &Snapshot<'a>) -> Plan<'a> {
     }
     match inputs::resolve(snapshot) {
         Err(refusal) => nothing(Verdict::Refused(refusal)),
-        Ok(inputs) => proceed(snapshot, inputs).unwrap_or_else(|refusal| nothing(Verdict::Refused(refusal))),
+        Ok(inputs) => proceed(snapshot, inputs),
     }
 }
 
@@ -47,24 +48,39 @@ pub(super) fn nothing<'a>(verdict: Verdict) -> Plan<'a> {
     }
 }
 
-fn proceed<'a>(snapshot: &Snapshot<'a>, inputs: Inputs<'a>) -> Result<Plan<'a>, Refusal> {
+fn proceed<'a>(snapshot: &Snapshot<'a>, inputs: Inputs<'a>) -> Plan<'a> {
     if snapshot.namespace == (NamespaceHolder::Itself { terminating: true }) {
         let waiting = Some(Waiting::ForNamespace);
-        return Ok(Plan { inputs: Some(inputs), waiting, ..nothing(Verdict::Proceed) });
+        return Plan { inputs: Some(inputs), waiting, ..nothing(Verdict::Proceed) };
     }
     let surroundings = Surroundings { neighbours: &snapshot.neighbours, operator: snapshot.operator };
-    let mut rendered = render::render(&inputs, &surroundings)?;
-    database_stays(&inputs, &rendered)?;
-    let revision = match pin(snapshot, &inputs, &mut rendered)? {
-        Ok(revision) => revision,
-        Err(needed) => return Ok(nothing(Verdict::NeedsPinned(needed))),
-    };
+    let settled = render::render(&inputs, &surroundings).and_then(|mut rendered| {
+        database_stays(&inputs, &rendered)?;
+        let pin = pin(snapshot, &inputs, &mut rendered)?;
+        Ok((rendered, pin))
+    });
+    match settled {
+        // What it refers to is told all the same: others may wait to know where it will be reached.
+        Err(refusal) => Plan { inputs: Some(inputs), ..nothing(Verdict::Refused(refusal)) },
+        Ok((_, Pin::Needs(revision))) => nothing(Verdict::NeedsPinned(revision)),
+        Ok((rendered, Pin::Settled { revision, kept })) => carry_out(snapshot, inputs, rendered, revision, kept),
+    }
+}
+
+fn carry_out<'a>(
+    snapshot: &Snapshot<'a>,
+    inputs: Inputs<'a>,
+    rendered: Rendered,
+    revision: RevisionStatus,
+    kept: Option<ObjectKey>,
+) -> Plan<'a> {
     let mut wanted: BTreeSet<ObjectKey> = rendered.objects.iter().map(|object| object.key.clone()).collect();
     wanted.extend(rendered.secrets.iter().map(|secret| secret.key().clone()));
+    wanted.extend(kept);
     let mut steps = applying(snapshot, &rendered);
     let waiting = withhold_pods_until_the_database_is_ready(snapshot, &rendered, &mut steps);
-    steps.extend(unwanted(snapshot, &wanted).map(Step::Remove));
-    Ok(Plan {
+    steps.extend(unwanted(snapshot, &inputs.namespace, &wanted).map(Step::Remove));
+    Plan {
         verdict: Verdict::Proceed,
         metadata: metadata(&inputs),
         steps,
@@ -73,63 +89,61 @@ fn proceed<'a>(snapshot: &Snapshot<'a>, inputs: Inputs<'a>) -> Result<Plan<'a>, 
         revision: Some(revision),
         database: rendered.database,
         waiting,
-    })
+    }
 }
 
-/// Settles what pods are made from, and puts it into `rendered`. Gives the revision, or the key of the one to read first.
-fn pin(
-    snapshot: &Snapshot<'_>,
-    inputs: &Inputs<'_>,
-    rendered: &mut Rendered,
-) -> Result<Result<RevisionStatus, ObjectKey>, Refusal> {
+/// What pods are made from.
+enum Pin {
+    /// It is settled: by this revision. The one before is `kept` until the status no longer speaks of it.
+    Settled { revision: RevisionStatus, kept: Option<ObjectKey> },
+    /// It cannot be told before this `ControllerRevision` is read.
+    Needs(ObjectKey),
+}
+
+/// Settles what pods are made from, and puts it into `rendered` with the object that pins it.
+fn pin(snapshot: &Snapshot<'_>, inputs: &Inputs<'_>, rendered: &mut Rendered) -> Result<Pin, Refusal> {
     let spec = &snapshot.instance.spec;
     let running = snapshot.instance.status.as_ref().and_then(|status| status.revision.as_ref());
     let asked = revision::asked(spec, inputs.release.metadata.name.as_deref().unwrap_or_default());
     let today = revision::hash(&rendered.objects);
-    let (Choice::Pinned, Some(running)) =
-        (revision::choose(running, &asked, &today, spec.accepted_revision.as_deref()), running)
-    else {
-        let object = render::revision_object(inputs, &today, &rendered.objects);
-        rendered.objects.push(object);
-        // The revision before stays until the status no longer speaks of it.
-        let before = running.map(|running| revision::key(&inputs.namespace, &running.running));
-        if let Some(before) = before.filter(|before| rendered.objects.iter().all(|object| object.key != *before)) {
-            keep(snapshot, rendered, &before);
-        }
-        return Ok(Ok(RevisionStatus { running: today, asked, ..RevisionStatus::default() }));
+    let choice = revision::choose(running, &asked, &today, spec.accepted_revision.as_deref());
+    let (Choice::Pinned, Some(running)) = (choice, running) else {
+        rendered.push(render::revision_object(inputs, &today, &rendered.objects)?);
+        let before = running.filter(|running| running.running != today);
+        let kept = before.map(|before| revision::key(&inputs.namespace, &before.running));
+        return Ok(Pin::Settled {
+            revision: RevisionStatus { running: today, asked, ..RevisionStatus::default() },
+            kept: kept.filter(|kept| find(snapshot, kept).is_some()),
+        });
     };
     let key = revision::key(&inputs.namespace, &running.running);
     let pinned = match &snapshot.pinned {
-        None => return Ok(Err(key)),
-        Some(Pinned::Found(pinned)) => pinned,
-        Some(Pinned::Lost) => {
+        None => return Ok(Pin::Needs(key)),
+        // What it holds is what its name says, or it was tampered with.
+        Some(Pinned::Found(pinned)) if revision::hash(pinned) == running.running => pinned,
+        Some(Pinned::Found(_) | Pinned::Lost) => {
             return Err(Refusal::new(
                 Reason::RevisionLost,
                 format!(
-                    "{key}, which pins its pods, is gone: its pods run on, but nothing repairs them; consent to what \
-                     would be made today with spec.acceptedRevision: {today}"
+                    "{key}, which pins its pods, is gone or changed: its pods run on, but nothing repairs them; consent \
+                     to what would be made today with spec.acceptedRevision: {today}"
                 ),
             ));
         }
     };
     let pending_changes = revision::changes(pinned, &rendered.objects, PENDING_CHANGES);
     rendered.objects.retain(|object| !object.key.kind.moves_pods());
-    rendered.objects.extend(pinned.iter().cloned());
-    rendered.objects.push(render::revision_object(inputs, &running.running, pinned));
-    rendered.objects.sort_by(|a, b| a.key.cmp(&b.key));
-    Ok(Ok(RevisionStatus {
+    for object in pinned {
+        rendered.push(object.clone());
+    }
+    rendered.push(render::revision_object(inputs, &running.running, pinned)?);
+    let revision = RevisionStatus {
         running: running.running.clone(),
         asked: running.asked.clone(),
         pending: Some(today),
         pending_changes,
-    }))
-}
-
-/// Keeps an object that is there as it is: wanted, but not applied.
-fn keep(snapshot: &Snapshot<'_>, rendered: &mut Rendered, key: &ObjectKey) {
-    if snapshot.children.iter().any(|child| child.key == *key) {
-        rendered.objects.push(Object { key: key.clone(), manifest: serde_json::Value::Null });
-    }
+    };
+    Ok(Pin::Settled { revision, kept: None })
 }
 
 /// A database is not left behind by an edit of the Platform: what runs would start on an empty one.
@@ -137,22 +151,27 @@ fn database_stays(inputs: &Inputs<'_>, rendered: &Rendered) -> Result<(), Refusa
     let Some(before) = inputs.instance.status.as_ref().and_then(|status| status.database.as_ref()) else {
         return Ok(());
     };
+    // On a server that was never asked there is nothing to leave behind.
+    if !before.server.contains('/') && before.provisioned.is_empty() {
+        return Ok(());
+    }
     let now = location(inputs, rendered.database.as_ref());
     let annotations = inputs.instance.metadata.annotations.as_ref();
     let moved_to = annotations.and_then(|all| all.get(names::ANNOTATION_DATABASE_MOVED_TO));
     match now {
         Some(now) if now.server == before.server || moved_to == Some(&now.server) => Ok(()),
         now => {
-            let target = now.map_or_else(|| "nowhere".to_owned(), |now| now.server);
-            Err(Refusal::new(
-                Reason::DatabaseMoved,
-                format!(
-                    "its data is on {}, but would be looked for on {target}: undo the edit of the Platform or \
-                     Application, or move the data and then annotate the Instance with {}={target}",
-                    before.server,
-                    names::ANNOTATION_DATABASE_MOVED_TO
-                ),
-            ))
+            let now = now.map_or_else(
+                || "its Application now has none: undo the edit of the Application".to_owned(),
+                |now| {
+                    let (target, annotation) = (now.server, names::ANNOTATION_DATABASE_MOVED_TO);
+                    format!(
+                        "would be looked for on {target}: undo the edit of the Platform, or move the data and then \
+                         annotate the Instance with {annotation}={target}"
+                    )
+                },
+            );
+            Err(Refusal::new(Reason::DatabaseMoved, format!("its data is on {}, but {now}", before.server)))
         }
     }
 }
@@ -184,7 +203,7 @@ fn is_as_applied(observed: &Observed, desired: &str) -> bool {
 fn applying(snapshot: &Snapshot<'_>, rendered: &Rendered) -> Vec<Step> {
     let mut steps = Vec::new();
     let mut secrets = rendered.secrets.iter().peekable();
-    for object in rendered.objects.iter().filter(|object| !object.manifest.is_null()) {
+    for object in &rendered.objects {
         while let Some(secret) = secrets.next_if(|secret| *secret.key() < object.key) {
             push_secret(snapshot, secret, &mut steps);
         }
@@ -206,15 +225,18 @@ fn push_secret(snapshot: &Snapshot<'_>, secret: &crate::secrets::SecretRequest, 
     }
 }
 
-/// Pods that do not run yet wait for their database; those that run are kept as they should be all the same.
+/// Pods of an instance that never ran wait for their database; those of one that did are kept as they should be all the
+/// same, since a database that is down for a while is no reason to leave them unrepaired.
 fn withhold_pods_until_the_database_is_ready(
     snapshot: &Snapshot<'_>,
     rendered: &Rendered,
     steps: &mut Vec<Step>,
 ) -> Option<Waiting> {
+    let never_ran = snapshot.instance.status.as_ref().is_none_or(|status| status.release.is_none());
     let new_pods = |step: &Step| {
-        matches!(step, Step::Apply { object, known: false }
-            if matches!(object.key.kind, Kind::Deployment | Kind::HorizontalPodAutoscaler))
+        never_ran
+            && matches!(step, Step::Apply { object, known: false }
+                if matches!(object.key.kind, Kind::Deployment | Kind::HorizontalPodAutoscaler))
     };
     if let Some(database) = &rendered.database {
         if snapshot.database_assured != Some(database.fingerprint().as_str()) {
@@ -226,7 +248,7 @@ fn withhold_pods_until_the_database_is_ready(
         return None;
     }
     let cluster = rendered.objects.iter().find(|object| object.key.kind == Kind::Cluster)?;
-    if find(snapshot, &cluster.key).is_some_and(|cluster| cluster.health == crate::health::Health::Ready) {
+    if find(snapshot, &cluster.key).is_some_and(|cluster| cluster.health == Health::Ready) {
         return None;
     }
     let before = steps.len();
@@ -235,20 +257,25 @@ fn withhold_pods_until_the_database_is_ready(
 }
 
 /// What the Instance has and is not to have: seen with its labels, or told by its inventory where nothing watches it.
-/// What holds data is never among them.
-fn unwanted<'s>(snapshot: &'s Snapshot<'_>, wanted: &'s BTreeSet<ObjectKey>) -> impl Iterator<Item = ObjectKey> + 's {
+/// What holds data is never among them, nor what is outside its namespace: labels can be copied.
+fn unwanted<'s>(
+    snapshot: &'s Snapshot<'_>,
+    namespace: &'s str,
+    wanted: &'s BTreeSet<ObjectKey>,
+) -> impl Iterator<Item = ObjectKey> + 's {
     let seen = snapshot.children.iter().filter(|child| !child.terminating).map(|child| child.key.clone());
     let inventory = snapshot.instance.status.as_ref().and_then(|status| status.inventory.as_ref());
     let told = inventory.into_iter().flat_map(|inventory| &inventory.entries).filter_map(ObjectKey::from_entry);
     let told = told.filter(|key| !key.kind.is_watched() && find(snapshot, key).is_none());
-    let holds_data = |key: &ObjectKey| key.kind == Kind::Cluster || &*key.name == render::DATABASE_SECRET;
-    let mut keys: Vec<_> = seen
-        .chain(told)
-        .filter(|key| !wanted.contains(key) && key.kind != Kind::Namespace && !holds_data(key))
-        .collect();
+    let removable = |key: &ObjectKey| &*key.namespace == namespace && !wanted.contains(key) && !holds_data(key);
+    let mut keys: Vec<_> = seen.chain(told).filter(removable).collect();
     keys.sort_by(|a, b| b.cmp(a));
     keys.dedup();
     keys.into_iter()
+}
+
+fn holds_data(key: &ObjectKey) -> bool {
+    key.kind == Kind::Cluster || (key.kind == Kind::Secret && &*key.name == render::DATABASE_SECRET)
 }
 
 /// The labels and the finalizer the Instance itself is to have; none where it has them.

@@ -7,7 +7,10 @@ use crate::{
     plan::DatabaseRequest,
     secrets::SecretRequest,
 };
-use gotocloud_api::platform::{CloudNativePg, DatabaseServer};
+use gotocloud_api::{
+    names,
+    platform::{CloudNativePg, DatabaseServer},
+};
 use serde_json::json;
 
 /// Name of the `CloudNativePG` Cluster of an instance.
@@ -55,7 +58,11 @@ fn cluster(inputs: &Inputs<'_>, cnpg: &CloudNativePg) -> Object {
         "bootstrap": {"initdb": {"database": name, "owner": name}},
         "enableSuperuserAccess": false,
         "affinity": {"enablePodAntiAffinity": true, "topologyKey": "kubernetes.io/hostname"},
-        "inheritedMetadata": {"labels": owner_labels(inputs.instance)},
+        // Not the labels of the owner: what CloudNativePG makes would then be taken for the operator's, and removed.
+        "inheritedMetadata": {"labels": {
+            names::LABEL_APPLICATION: inputs.instance.spec.application,
+            names::LABEL_ESTABLISHMENT: inputs.instance.spec.establishment,
+        }},
     }});
     object(inputs, Kind::Cluster, CLUSTER, &owner_labels(inputs.instance), fields)
 }

@@ -11,6 +11,7 @@ mod limits;
 mod monitoring;
 mod namespace;
 mod network;
+mod references;
 mod workload;
 
 use crate::{
@@ -46,6 +47,14 @@ pub struct Rendered {
     pub endpoints: Vec<Endpoint>,
 }
 
+impl Rendered {
+    /// Puts an object where it belongs in the order of application.
+    pub(crate) fn push(&mut self, object: Object) {
+        let at = self.objects.partition_point(|other| other.key <= object.key);
+        self.objects.insert(at, object);
+    }
+}
+
 /// What an instance is rendered from, beside its inputs.
 #[derive(Clone, Debug)]
 pub struct Surroundings<'a> {
@@ -57,7 +66,7 @@ pub struct Surroundings<'a> {
 
 /// Renders an instance, or says what of it cannot be rendered.
 pub fn render(inputs: &Inputs<'_>, surroundings: &Surroundings<'_>) -> Result<Rendered, Refusal> {
-    references_hold(inputs)?;
+    references::hold(inputs)?;
     let scope = scope(inputs, surroundings.neighbours);
     let database = database::render(inputs);
     let mut objects = vec![namespace::render(inputs)];
@@ -71,6 +80,7 @@ pub fn render(inputs: &Inputs<'_>, surroundings: &Surroundings<'_>) -> Result<Re
     objects.extend(exposure::render(inputs));
     objects.extend(monitoring::render(inputs));
     objects.sort_by(|a, b| a.key.cmp(&b.key));
+    references::no_two_share_a_name(inputs, &objects)?;
     objects.iter().try_for_each(fits_the_store)?;
     let mut secrets: Vec<_> = database.secret.into_iter().collect();
     secrets.extend(config::generated(inputs));
@@ -116,10 +126,11 @@ fn object(inputs: &Inputs<'_>, kind: Kind, name: &str, labels: &BTreeMap<String,
 }
 
 /// The `ControllerRevision` that keeps the objects that move pods.
-pub fn revision_object(inputs: &Inputs<'_>, hash: &str, objects: &[Object]) -> Object {
+pub fn revision_object(inputs: &Inputs<'_>, hash: &str, objects: &[Object]) -> Result<Object, Refusal> {
     let key = crate::revision::key(&inputs.namespace, hash);
     let fields = json!({"revision": 1, "data": crate::revision::content(objects)});
-    object(inputs, Kind::ControllerRevision, &key.name, &owner_labels(inputs.instance), fields)
+    let object = object(inputs, Kind::ControllerRevision, &key.name, &owner_labels(inputs.instance), fields);
+    fits_the_store(&object).map(|()| object)
 }
 
 fn fits_the_store(object: &Object) -> Result<(), Refusal> {
@@ -134,50 +145,6 @@ fn fits_the_store(object: &Object) -> Result<(), Refusal> {
             object.key
         ),
     ))
-}
-
-/// Does every name within the Release that refers to another stand for something?
-fn references_hold(inputs: &Inputs<'_>) -> Result<(), Refusal> {
-    let spec = &inputs.release.spec;
-    let refuse = |component: &str, what: String| {
-        let release = inputs.release.metadata.name.as_deref().unwrap_or_default();
-        let message = format!("the Release {release}, component {component}: {what}; publish a corrected Release");
-        Err(Refusal::new(Reason::ObjectRefused, message))
-    };
-    for component in &spec.components {
-        let ports = [
-            component.expose.as_ref().map(|expose| &expose.port),
-            component.health.as_ref().map(|health| &health.port),
-            component.metrics.as_ref().map(|metrics| &metrics.port),
-        ];
-        for port in ports.into_iter().flatten() {
-            if !component.ports.iter().any(|known| known.name == *port) {
-                return refuse(&component.name, format!("there is no port called {port}"));
-            }
-        }
-        for peer in &component.talks_to {
-            if !spec.components.iter().any(|known| known.name == *peer) {
-                return refuse(&component.name, format!("talksTo names {peer}, which is no component"));
-            }
-        }
-        for variable in component.env.iter().chain(&inputs.instance.spec.env) {
-            if let Some(secret) = &variable.from_secret
-                && !spec.generated_secrets.iter().any(|known| known.name == *secret)
-            {
-                return refuse(
-                    &component.name,
-                    format!("{} comes from {secret}, which is no generated secret", variable.name),
-                );
-            }
-            if variable.from_database.is_some() && !inputs.has_database() {
-                return refuse(
-                    &component.name,
-                    format!("{} comes from a database, which the application has not", variable.name),
-                );
-            }
-        }
-    }
-    Ok(())
 }
 
 fn scope(inputs: &Inputs<'_>, neighbours: &[(&Instance, Option<&Application>)]) -> Scope {
@@ -203,11 +170,16 @@ fn scope(inputs: &Inputs<'_>, neighbours: &[(&Instance, Option<&Application>)]) 
         ("release.version", inputs.release.spec.version.clone()),
     ];
     let mut values: BTreeMap<_, _> = values.map(|(key, value)| (key.to_owned(), value)).into();
-    for (neighbour, _) in neighbours.iter().filter(|(other, _)| other.spec.environment == instance.spec.environment) {
-        let url =
-            neighbour.status.as_ref().and_then(|status| status.endpoints.first()).map(|endpoint| endpoint.url.clone());
+    let mut peers: Vec<_> = neighbours
+        .iter()
+        .map(|(one, _)| *one)
+        .filter(|one| one.spec.environment == instance.spec.environment)
+        .collect();
+    peers.sort_by_cached_key(|peer| crate::inputs::full_name(peer));
+    for peer in peers {
+        let url = peer.status.as_ref().and_then(|status| status.endpoints.first()).map(|endpoint| endpoint.url.clone());
         if let Some(url) = url {
-            values.insert(format!("{}{}", crate::variables::ENDPOINT_PREFIX, neighbour.spec.application), url);
+            values.insert(format!("{}{}", crate::variables::ENDPOINT_PREFIX, peer.spec.application), url);
         }
     }
     Scope { values }

@@ -5,7 +5,9 @@ use crate::{
     inputs::{Inputs, name_of},
     objects::{Kind, Object},
 };
-use gotocloud_api::{Application, Instance, application::InterfaceState, names, release::Component};
+use gotocloud_api::{
+    Application, Instance, application::InterfaceState, names, platform::CloudNativePg, release::Component,
+};
 use serde_json::{Value, json};
 
 const POSTGRESQL: u16 = 5432;
@@ -17,8 +19,8 @@ pub(super) fn render(inputs: &Inputs<'_>, neighbours: &[(&Instance, Option<&Appl
     for component in &inputs.release.spec.components {
         policies.push(component_policy(inputs, component, neighbours));
     }
-    if inputs.has_database() && inputs.platform.spec.database.cloud_native_pg.is_some() {
-        policies.push(database_policy(inputs));
+    if let Some(cnpg) = inputs.platform.spec.database.cloud_native_pg.as_ref().filter(|_| inputs.has_database()) {
+        policies.push(database_policy(inputs, cnpg));
     }
     policies
 }
@@ -39,7 +41,7 @@ fn component_policy(
             ingress.push(json!({"from": [in_namespace(namespace)], "ports": [tcp(port)]}));
         }
         for neighbour in calling(inputs, neighbours) {
-            ingress.push(json!({"from": [in_namespace(&neighbour)], "ports": [tcp(port)]}));
+            ingress.push(json!({"from": [neighbour], "ports": [tcp(port)]}));
         }
     }
     if let (Some(metrics), Some(monitoring)) = (&component.metrics, &platform.monitoring)
@@ -60,10 +62,11 @@ fn component_policy(
             egress.push(json!({"to": [pods_of(&peer.name)], "ports": ports}));
         }
     }
-    if component.env.iter().chain(&inputs.instance.spec.env).any(|variable| variable.from_database.is_some()) {
+    if uses_database(inputs, component) {
         egress.extend(to_database(inputs));
     }
-    egress.extend(called(inputs, neighbours).map(|neighbour| json!({"to": [in_namespace(&neighbour)]})));
+    // On which port is for the neighbour to say: its own policy lets in only what it exposes.
+    egress.extend(called(inputs, neighbours).into_iter().map(|neighbour| json!({"to": [neighbour]})));
     let fields = json!({"spec": {
         "podSelector": {"matchLabels": selector(&component.name)},
         "policyTypes": ["Ingress", "Egress"],
@@ -73,29 +76,45 @@ fn component_policy(
     object(inputs, Kind::NetworkPolicy, &component.name, &component_labels(inputs, &component.name), fields)
 }
 
-fn database_policy(inputs: &Inputs<'_>) -> Object {
-    let database = json!({"podSelector": {"matchLabels": {"cnpg.io/cluster": super::database::CLUSTER}}});
-    let cnpg = inputs.platform.spec.database.cloud_native_pg.as_ref();
-    let operator = cnpg.map(|cnpg| in_namespace(&cnpg.operator_namespace));
+fn uses_database(inputs: &Inputs<'_>, component: &Component) -> bool {
+    component.env.iter().chain(&inputs.instance.spec.env).any(|variable| variable.from_database.is_some())
+}
+
+/// `CloudNativePG`'s pods: reached by the components that use the database, by each other, and by their operator.
+fn database_policy(inputs: &Inputs<'_>, cnpg: &CloudNativePg) -> Object {
+    let database = database_pods();
+    let components = inputs.release.spec.components.iter().filter(|component| uses_database(inputs, component));
+    let users: Vec<_> = components.map(|component| pods_of(&component.name)).collect();
+    let operator = in_namespace(&cnpg.operator_namespace);
+    let mut ingress = vec![
+        json!({"from": [&database], "ports": [tcp(POSTGRESQL), tcp(CNPG_STATUS)]}),
+        json!({"from": [operator], "ports": [tcp(CNPG_STATUS)]}),
+    ];
+    if !users.is_empty() {
+        ingress.push(json!({"from": users, "ports": [tcp(POSTGRESQL)]}));
+    }
     let fields = json!({"spec": {
-        "podSelector": {"matchLabels": {"cnpg.io/cluster": super::database::CLUSTER}},
+        "podSelector": database["podSelector"],
         "policyTypes": ["Ingress", "Egress"],
-        "ingress": [
-            {"from": [{"podSelector": {"matchExpressions": [{"key": names::LABEL_COMPONENT, "operator": "Exists"}]}}, &database],
-             "ports": [tcp(POSTGRESQL)]},
-            {"from": [&database, operator], "ports": [tcp(POSTGRESQL), tcp(CNPG_STATUS)]},
-        ],
+        "ingress": ingress,
         // Its pods report to the API server, whose address no selector names.
-        "egress": [dns(), {"to": [&database], "ports": [tcp(POSTGRESQL), tcp(CNPG_STATUS)]}, {"ports": [tcp(443), tcp(6443)]}],
+        "egress": [
+            dns(),
+            {"to": [&database], "ports": [tcp(POSTGRESQL), tcp(CNPG_STATUS)]},
+            {"ports": [tcp(443), tcp(6443)]},
+        ],
     }});
     object(inputs, Kind::NetworkPolicy, super::database::CLUSTER, &owner_labels(inputs.instance), fields)
+}
+
+fn database_pods() -> Value {
+    json!({"podSelector": {"matchLabels": {"cnpg.io/cluster": super::database::CLUSTER}}})
 }
 
 fn to_database(inputs: &Inputs<'_>) -> Option<Value> {
     let database = &inputs.platform.spec.database;
     if database.cloud_native_pg.is_some() {
-        let pods = json!({"podSelector": {"matchLabels": {"cnpg.io/cluster": super::database::CLUSTER}}});
-        return Some(json!({"to": [pods], "ports": [tcp(POSTGRESQL)]}));
+        return Some(json!({"to": [database_pods()], "ports": [tcp(POSTGRESQL)]}));
     }
     let server = database.server.as_ref()?;
     let cidr = server.cidr.clone().or_else(|| {
@@ -109,32 +128,41 @@ fn to_database(inputs: &Inputs<'_>) -> Option<Value> {
     })
 }
 
-/// Namespaces of the neighbours this instance calls, by its application's existing interfaces.
-fn called<'a>(
-    inputs: &'a Inputs<'_>,
-    neighbours: &'a [(&Instance, Option<&Application>)],
-) -> impl Iterator<Item = String> {
-    let peers = same_environment(inputs, neighbours);
-    peers
-        .filter(|(neighbour, _)| has_link(inputs.application, &neighbour.spec.application))
-        .map(|(one, _)| namespace(one))
+/// The pods of the neighbours this instance calls, by its application's existing interfaces.
+fn called(inputs: &Inputs<'_>, neighbours: &[(&Instance, Option<&Application>)]) -> Vec<Value> {
+    linked(inputs, neighbours, |neighbour, _| has_link(inputs.application, &neighbour.spec.application))
 }
 
-/// Namespaces of the neighbours that call this instance, by their applications' existing interfaces.
-fn calling<'a>(
-    inputs: &'a Inputs<'_>,
-    neighbours: &'a [(&Instance, Option<&Application>)],
-) -> impl Iterator<Item = String> {
-    let peers = same_environment(inputs, neighbours);
-    let calls = |application: &Application| has_link(application, &inputs.instance.spec.application);
-    peers.filter(move |(_, application)| application.is_some_and(calls)).map(|(one, _)| namespace(one))
+/// The pods of the neighbours that call this instance, by their applications' existing interfaces.
+fn calling(inputs: &Inputs<'_>, neighbours: &[(&Instance, Option<&Application>)]) -> Vec<Value> {
+    linked(inputs, neighbours, |_, application| {
+        application.is_some_and(|application| has_link(application, &inputs.instance.spec.application))
+    })
 }
 
-fn same_environment<'a>(
-    inputs: &'a Inputs<'_>,
-    neighbours: &'a [(&Instance, Option<&Application>)],
-) -> impl Iterator<Item = &'a (&'a Instance, Option<&'a Application>)> {
-    neighbours.iter().filter(|(other, _)| other.spec.environment == inputs.instance.spec.environment)
+/// The pods of the neighbours of the same environment that are so linked, in an order that depends on nothing else. A
+/// neighbour counts once it holds its namespace: one that only asks for it may bear the name of somebody else's.
+fn linked(
+    inputs: &Inputs<'_>,
+    neighbours: &[(&Instance, Option<&Application>)],
+    is_linked: impl Fn(&Instance, Option<&Application>) -> bool,
+) -> Vec<Value> {
+    let holds_its_namespace = |instance: &Instance| {
+        instance.status.as_ref().is_some_and(|status| status.namespace.as_deref() == Some(&namespace(instance)))
+    };
+    let mut names: Vec<&str> = neighbours
+        .iter()
+        .filter(|(other, _)| other.spec.environment == inputs.instance.spec.environment && holds_its_namespace(other))
+        .filter(|(other, application)| is_linked(other, *application))
+        .map(|(other, _)| name_of(other))
+        .collect();
+    names.sort_unstable();
+    let pods = |name: &str| {
+        let mut pods = in_namespace(&names::workload_namespace(name));
+        pods["podSelector"] = json!({"matchLabels": {names::LABEL_INSTANCE: name}});
+        pods
+    };
+    names.into_iter().map(pods).collect()
 }
 
 fn has_link(from: &Application, to: &str) -> bool {

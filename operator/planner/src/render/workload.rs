@@ -26,7 +26,7 @@ pub(super) fn render(inputs: &Inputs<'_>, configs: &[ComponentConfig]) -> Vec<Ob
 
 fn one(inputs: &Inputs<'_>, component: &Component, config: &ComponentConfig) -> Vec<Object> {
     let labels = component_labels(inputs, &component.name);
-    let (size, replicas) = inputs.component_size(&component.name);
+    let (_, replicas) = inputs.component_size(&component.name);
     let mut spec = json!({
         "selector": {"matchLabels": selector(&component.name)},
         "revisionHistoryLimit": 2,
@@ -48,7 +48,6 @@ fn one(inputs: &Inputs<'_>, component: &Component, config: &ComponentConfig) -> 
             objects.push(object(inputs, Kind::HorizontalPodAutoscaler, &component.name, &labels, fields));
         }
     }
-    let _ = size;
     objects.push(object(inputs, Kind::Deployment, &component.name, &labels, json!({ "spec": spec })));
     if !component.ports.is_empty() {
         let ports: Vec<_> = component
@@ -137,7 +136,7 @@ fn probes(component: &Component, container: &mut Value) {
         probe["failureThreshold"] = json!(failures);
         probe
     };
-    container["startupProbe"] = probe(startup_seconds.div_ceil(PROBE_PERIOD_SECONDS));
+    container["startupProbe"] = probe(startup_seconds.div_ceil(PROBE_PERIOD_SECONDS).max(1));
     container["readinessProbe"] = probe(3);
     container["livenessProbe"] = probe(6);
 }

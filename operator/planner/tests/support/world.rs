@@ -1,0 +1,457 @@
+//! A hub, its Instances and the cluster they live in, in which plans are made and carried out.
+
+use super::{
+    cluster::{self, Cluster},
+    fixtures,
+};
+use gotocloud_api::{
+    Application, Establishment, Instance, InstanceStatus, Platform, Release, conditions::ConditionType, names,
+};
+use gotocloud_planner::{
+    Kind, ObjectKey, Plan, Snapshot, Step, Verdict,
+    grouping::groupings_of,
+    inputs::{self, counts_before, full_name},
+    instance::{self, Event, Failure, Outcome, namespace_holder},
+    removals::Removal,
+    retry::ErrorClass,
+    revision,
+    snapshot::{NamespaceHolder, Observed, OperatorIdentity, Pinned},
+};
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// All there is.
+pub struct World {
+    pub applications: Vec<Application>,
+    pub releases: Vec<Release>,
+    pub establishments: Vec<Establishment>,
+    pub platforms: Vec<Platform>,
+    /// By `NAMESPACE/NAME`.
+    pub instances: BTreeMap<String, Instance>,
+    pub served: BTreeSet<Kind>,
+    pub operator: OperatorIdentity,
+    pub cluster: Cluster,
+    pub now: Timestamp,
+    /// What is said of removals.
+    pub removal: Removal,
+    /// What a step fails with.
+    pub failing: Box<dyn Fn(&Step) -> Option<Failure>>,
+    /// How many steps the next round gets through before the process dies.
+    pub dies_after: Option<usize>,
+    /// Is the namespace that is removed gone at once? Else it is terminating until [`World::finish_deletions`].
+    pub namespaces_linger: bool,
+    /// Are neighbours listed the other way round?
+    pub is_reversed: bool,
+    memory: Memory,
+}
+
+/// What a process remembers, and loses with its life.
+#[derive(Default)]
+struct Memory {
+    applied: BTreeMap<(String, ObjectKey), String>,
+    assured: BTreeMap<String, String>,
+}
+
+/// What one round came to.
+#[derive(Clone, Debug)]
+pub struct Round {
+    pub verdict: Verdict,
+    /// The steps that were carried out, in words.
+    pub steps: Vec<String>,
+    pub written: bool,
+    pub events: Vec<Event>,
+    pub failed: bool,
+}
+
+impl Round {
+    /// Did nothing at all happen?
+    pub fn is_silent(&self) -> bool {
+        self.steps.is_empty() && !self.written && self.events.is_empty()
+    }
+}
+
+impl World {
+    /// One Instance, on a platform with an Ingress controller and a PostgreSQL server.
+    pub fn plain() -> Self {
+        Self::on(fixtures::plain_platform())
+    }
+
+    /// One Instance, on a platform with everything.
+    pub fn full() -> Self {
+        Self::on(fixtures::full_platform())
+    }
+
+    pub fn on(platform: Platform) -> Self {
+        let mut world = Self {
+            applications: vec![fixtures::application("app")],
+            releases: vec![fixtures::release("app-1", "1.0"), fixtures::release("app-2", "2.0")],
+            establishments: vec![fixtures::establishment("etab")],
+            platforms: vec![platform],
+            instances: BTreeMap::new(),
+            served: fixtures::everything_served(),
+            operator: fixtures::operator(),
+            cluster: Cluster::default(),
+            now: "2026-03-01T12:00:00Z".parse().unwrap(),
+            removal: Removal::Allowed,
+            failing: Box::new(|_| None),
+            dies_after: None,
+            namespaces_linger: false,
+            is_reversed: false,
+            memory: Memory::default(),
+        };
+        world.add(fixtures::instance("app-a"));
+        world
+    }
+
+    /// The same, run until nothing moves any more.
+    pub fn at_rest(mut self) -> Self {
+        self.run();
+        self
+    }
+
+    pub fn add(&mut self, instance: Instance) {
+        self.instances.insert(full_name(&instance), instance);
+    }
+
+    /// Its one Instance.
+    pub fn one(&mut self) -> &mut Instance {
+        self.instances.get_mut(fixtures::WHO).unwrap()
+    }
+
+    pub fn status(&self) -> &InstanceStatus {
+        self.status_of(fixtures::WHO)
+    }
+
+    pub fn status_of(&self, who: &str) -> &InstanceStatus {
+        self.instances[who].status.as_ref().unwrap()
+    }
+
+    /// `STATUS REASON` of a condition; empty where it is absent.
+    pub fn condition(&self, kind: ConditionType) -> String {
+        self.condition_of(fixtures::WHO, kind)
+    }
+
+    pub fn condition_of(&self, who: &str, kind: ConditionType) -> String {
+        let all = self.instances[who].status.iter().flat_map(|status| &status.conditions);
+        let one = all.into_iter().find(|one| one.type_ == kind.to_string());
+        one.map(|one| format!("{} {}", one.status, one.reason)).unwrap_or_default()
+    }
+
+    pub fn message(&self, kind: ConditionType) -> String {
+        let one = self.status().conditions.iter().find(|one| one.type_ == kind.to_string());
+        one.map(|one| one.message.clone()).unwrap_or_default()
+    }
+
+    /// Edits the Instance's spec, as a person would.
+    pub fn edit(&mut self, change: impl FnOnce(&mut Instance)) {
+        let one = self.one();
+        change(one);
+        *one.metadata.generation.get_or_insert(1) += 1;
+    }
+
+    /// Asks for the Instance's deletion.
+    pub fn delete(&mut self) {
+        let now = self.now;
+        self.one().metadata.deletion_timestamp = Some(Time(now));
+    }
+
+    /// The process dies and another one starts: what it remembered is lost.
+    pub fn restart(&mut self) {
+        self.memory = Memory::default();
+    }
+
+    pub fn finish_deletions(&mut self) {
+        let gone: Vec<_> =
+            self.cluster.objects.iter().filter(|(_, one)| one.terminating).map(|(key, _)| key.clone()).collect();
+        gone.iter().for_each(|key| self.cluster.remove(key));
+    }
+
+    /// Rounds until one is silent, all that is applied becoming ready in between.
+    pub fn run(&mut self) -> Vec<Round> {
+        self.run_of(fixtures::WHO)
+    }
+
+    pub fn run_of(&mut self, who: &str) -> Vec<Round> {
+        let mut rounds = Vec::new();
+        for _ in 0..12 {
+            let Some(round) = self.round_of(who) else { return rounds };
+            self.cluster.settle();
+            self.finish_deletions();
+            self.now += SignedDuration::from_secs(5);
+            let is_silent = round.is_silent();
+            rounds.push(round);
+            if is_silent {
+                return rounds;
+            }
+        }
+        panic!("still not at rest: {:#?}", rounds.last())
+    }
+
+    pub fn round(&mut self) -> Round {
+        self.round_of(fixtures::WHO).expect("the Instance is gone")
+    }
+
+    /// One round of one Instance; none where it is gone, or the process died.
+    pub fn round_of(&mut self, who: &str) -> Option<Round> {
+        let instance = self.instances.get(who)?.clone();
+        let view = View::of(self, &instance);
+        let assured = self.memory.assured.get(who).cloned();
+        let (plan, children) = view.plan(self, assured.as_deref());
+        let wished = plan.removals(children);
+        if let Some(metadata) = &plan.metadata {
+            let live = self.instances.get_mut(who)?;
+            live.metadata.labels = Some(metadata.labels.clone());
+            live.metadata.finalizers = metadata.finalizer.then(|| vec![names::FINALIZER.to_owned()]);
+        }
+        let (mut done, mut failure, mut assured_now) = (Vec::new(), None, None);
+        let dies_after = self.dies_after.take();
+        for (number, step) in plan.steps_allowed(self.removal == Removal::Allowed).into_iter().enumerate() {
+            if dies_after == Some(number) {
+                self.restart();
+                return None;
+            }
+            match self.carry_out(&instance, step) {
+                Ok(()) => done.push(in_words(step)),
+                Err(error) => {
+                    failure = Some(error);
+                    break;
+                }
+            }
+            match step {
+                Step::EnsureDatabase(request) => assured_now = Some(request.fingerprint()),
+                Step::Release => {
+                    self.instances.remove(who);
+                    return Some(Round {
+                        verdict: plan.verdict,
+                        steps: done,
+                        written: false,
+                        events: Vec::new(),
+                        failed: false,
+                    });
+                }
+                _ => {}
+            }
+        }
+        if dies_after.is_some() {
+            self.restart();
+            return None;
+        }
+        let database_assured = assured_now.is_some();
+        if let Some(fingerprint) = assured_now {
+            self.memory.assured.insert(who.to_owned(), fingerprint);
+        }
+        let assured = self.memory.assured.get(who).cloned();
+        let after = view.snapshot(self, None, assured.as_deref());
+        let outcome = Outcome {
+            failure: failure.clone(),
+            applied: after.children.iter().map(|one| (one.key.clone(), one.applied.to_string())).collect(),
+            removal: (wished > 0).then(|| self.removal.clone()),
+            database_assured,
+        };
+        let report = instance::report(&after, &plan, &outcome, self.now);
+        let written = instance.status.as_ref() != Some(&report.status);
+        self.instances.get_mut(who)?.status = Some(report.status);
+        Some(Round { verdict: plan.verdict, steps: done, written, events: report.events, failed: failure.is_some() })
+    }
+
+    /// The plan of this moment, with nothing done about it.
+    pub fn with_plan<T>(&self, who: &str, look: impl FnOnce(&Plan<'_>) -> T) -> T {
+        let instance = self.instances[who].clone();
+        let view = View::of(self, &instance);
+        let assured = self.memory.assured.get(who).cloned();
+        let (plan, _) = view.plan(self, assured.as_deref());
+        look(&plan)
+    }
+
+    pub fn steps(&self) -> Vec<String> {
+        self.with_plan(fixtures::WHO, |plan| plan.steps.iter().map(in_words).collect())
+    }
+
+    fn carry_out(&mut self, instance: &Instance, step: &Step) -> Result<(), Failure> {
+        if let Some(failure) = (self.failing)(step) {
+            return Err(failure);
+        }
+        let who = full_name(instance);
+        let (namespace, name) = who.split_once('/').unwrap();
+        let refused = |refusal: gotocloud_planner::plan::Refusal| Failure {
+            class: ErrorClass::Refused,
+            reason: refusal.reason,
+            message: refusal.message,
+        };
+        match step {
+            Step::Apply { object, known } => {
+                if !known {
+                    self.cluster.may_apply(&object.key, namespace, name).map_err(refused)?;
+                }
+                self.cluster.apply(&object.key, &object.manifest);
+                self.note(&who, &object.key, &gotocloud_planner::fingerprint::of(&object.manifest));
+            }
+            Step::EnsureSecret(request) => {
+                self.cluster.may_apply(request.key(), namespace, name).map_err(refused)?;
+                let today = self.cluster.objects.get(request.key());
+                let today =
+                    today.map(|stored| cluster::labels(&stored.manifest["content"], "data")).unwrap_or_default();
+                let content = request.content(&today, |length| "x".repeat(length));
+                let mut manifest = request.object.manifest.clone();
+                manifest["content"] = serde_json::json!({"metadata": {"data": content}});
+                self.cluster.apply(request.key(), &manifest);
+                self.note(&who, request.key(), &request.fingerprint());
+            }
+            Step::EnsureDatabase(request) => {
+                self.cluster.databases.insert(request.name.clone(), true);
+            }
+            Step::SealDatabase(request) => {
+                self.cluster.databases.entry(request.name.clone()).and_modify(|may_log_in| *may_log_in = false);
+            }
+            Step::DropDatabase(request) => {
+                self.cluster.databases.remove(&request.name);
+            }
+            Step::Remove(key) => {
+                match self.cluster.objects.get_mut(key) {
+                    Some(stored) if key.kind == Kind::Namespace && self.namespaces_linger => stored.terminating = true,
+                    _ => self.cluster.remove(key),
+                }
+                self.memory.applied.remove(&(who, key.clone()));
+            }
+            Step::Release => {}
+        }
+        Ok(())
+    }
+
+    fn note(&mut self, who: &str, key: &ObjectKey, desired: &str) {
+        let fields = &self.cluster.objects[key].fields;
+        self.memory.applied.insert((who.to_owned(), key.clone()), format!("{desired}.{fields}"));
+    }
+
+    /// The objects that carry the Instance's labels where its objects are; Secrets only once this process saw to them.
+    fn children(&self, instance: &Instance) -> Vec<Observed> {
+        let who = full_name(instance);
+        let inventory = instance.status.as_ref().and_then(|status| status.inventory.as_ref());
+        let recorded = |key: &ObjectKey| {
+            let id = key.to_entry(String::new()).id;
+            inventory.into_iter().flat_map(|all| &all.entries).find(|entry| entry.id == id).map(|entry| entry.h.clone())
+        };
+        let is_its_own = |manifest: &serde_json::Value| {
+            cluster::owner(manifest).is_some_and(|(namespace, name)| format!("{namespace}/{name}") == who)
+        };
+        let seen = self.cluster.objects.iter().filter(|(_, stored)| is_its_own(&stored.manifest));
+        seen.filter(|(key, _)| {
+            key.kind.is_watched() || self.memory.applied.contains_key(&(who.clone(), (*key).clone()))
+        })
+        .map(|(key, stored)| {
+            let applied = self.memory.applied.get(&(who.clone(), key.clone())).cloned().or_else(|| recorded(key));
+            Observed {
+                key: key.clone(),
+                fields: stored.fields.clone().into(),
+                applied: applied.unwrap_or_default().into(),
+                health: stored.health.clone(),
+                terminating: stored.terminating,
+            }
+        })
+        .collect()
+    }
+
+    fn holder(&self, instance: &Instance) -> NamespaceHolder {
+        let name = names::workload_namespace(inputs::name_of(instance));
+        let stored = self.cluster.objects.get(&ObjectKey::new(Kind::Namespace, "", &name));
+        let owner = stored.and_then(|stored| cluster::owner(&stored.manifest));
+        let owner = owner.as_ref().map(|(namespace, name)| (namespace.as_str(), name.as_str()));
+        namespace_holder(instance, owner, stored.is_some_and(|stored| stored.terminating))
+    }
+}
+
+/// What a snapshot borrows from, as it was when the round began.
+struct View {
+    instance: Instance,
+    application: Option<Application>,
+    release: Option<Release>,
+    establishment: Option<Establishment>,
+    platform: Option<Platform>,
+    groupings: Vec<Establishment>,
+    neighbours: Vec<(Instance, Option<Application>)>,
+    platform_load: u32,
+    served: BTreeSet<Kind>,
+    operator: OperatorIdentity,
+}
+
+impl View {
+    fn of(world: &World, instance: &Instance) -> Self {
+        let application = |name: &str| world.applications.iter().find(|one| is(&one.metadata.name, name)).cloned();
+        let establishment = |name: &str| world.establishments.iter().find(|one| is(&one.metadata.name, name));
+        let own = establishment(&instance.spec.establishment);
+        let platform_name = inputs::platform_name(instance, own);
+        let others = || world.instances.values().filter(|other| full_name(other) != full_name(instance));
+        let neighbours = others().filter(|other| other.spec.establishment == instance.spec.establishment);
+        let counts = |other: &&Instance| {
+            let platform = inputs::platform_name(other, establishment(&other.spec.establishment));
+            counts_before(other, platform, instance, platform_name.unwrap_or_default())
+        };
+        let mut neighbours: Vec<_> =
+            neighbours.map(|other| (other.clone(), application(&other.spec.application))).collect();
+        if world.is_reversed {
+            neighbours.reverse();
+        }
+        let release = inputs::release_name(instance);
+        Self {
+            application: application(&instance.spec.application),
+            release: release.and_then(|name| world.releases.iter().find(|one| is(&one.metadata.name, name)).cloned()),
+            establishment: own.cloned(),
+            platform: platform_name
+                .and_then(|name| world.platforms.iter().find(|one| is(&one.metadata.name, name)).cloned()),
+            groupings: groupings_of(&instance.spec.establishment, &world.establishments).into_iter().cloned().collect(),
+            neighbours,
+            platform_load: u32::try_from(others().filter(counts).count()).unwrap(),
+            served: world.served.clone(),
+            operator: world.operator.clone(),
+            instance: instance.clone(),
+        }
+    }
+
+    fn snapshot<'a>(&'a self, world: &World, pinned: Option<Pinned>, assured: Option<&'a str>) -> Snapshot<'a> {
+        Snapshot {
+            instance: &self.instance,
+            application: self.application.as_ref(),
+            release: self.release.as_ref(),
+            establishment: self.establishment.as_ref(),
+            platform: self.platform.as_ref(),
+            groupings: self.groupings.iter().collect(),
+            neighbours: self.neighbours.iter().map(|(one, application)| (one, application.as_ref())).collect(),
+            platform_load: self.platform_load,
+            namespace: world.holder(&self.instance),
+            children: world.children(&self.instance),
+            served: &self.served,
+            pinned,
+            database_assured: assured,
+            operator: &self.operator,
+        }
+    }
+
+    /// The plan, and how many children were seen.
+    fn plan<'a>(&'a self, world: &World, assured: Option<&'a str>) -> (Plan<'a>, usize) {
+        let snapshot = self.snapshot(world, None, assured);
+        let plan = instance::plan(&snapshot);
+        let Verdict::NeedsPinned(key) = &plan.verdict else { return (plan, snapshot.children.len()) };
+        let stored = world.cluster.objects.get(key);
+        let found = stored.and_then(|stored| revision::parse(&stored.manifest["data"]));
+        let snapshot = self.snapshot(world, Some(found.map_or(Pinned::Lost, Pinned::Found)), assured);
+        (instance::plan(&snapshot), snapshot.children.len())
+    }
+}
+
+fn is(name: &Option<String>, other: &str) -> bool {
+    name.as_deref() == Some(other)
+}
+
+/// A step as a line.
+pub fn in_words(step: &Step) -> String {
+    match step {
+        Step::Apply { object, .. } => format!("apply {}", object.key),
+        Step::EnsureSecret(request) => format!("ensure {}", request.key()),
+        Step::EnsureDatabase(request) => format!("ensure database {}", request.name),
+        Step::SealDatabase(request) => format!("seal database {}", request.name),
+        Step::DropDatabase(request) => format!("drop database {}", request.name),
+        Step::Remove(key) => format!("remove {key}"),
+        Step::Release => "release".to_owned(),
+    }
+}
