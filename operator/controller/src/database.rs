@@ -129,8 +129,9 @@ async fn connect(request: &DatabaseRequest, administrator: &Administrator) -> Re
 async fn ensure(client: &Client, request: &DatabaseRequest, password: &str) -> Result<(), tokio_postgres::Error> {
     let name = quoted(&request.name);
     let verifier = postgres_protocol::password::scram_sha_256(password.as_bytes());
+    // A role is made without any other right; to name those it lacks when altering it takes rights of its own.
     let attributes = format!(
-        "LOGIN NOCREATEDB NOCREATEROLE NOREPLICATION CONNECTION LIMIT {} PASSWORD '{verifier}'",
+        "LOGIN CONNECTION LIMIT {} PASSWORD '{verifier}'",
         request.connection_limit
     );
     let has_role = client.query_opt("SELECT 1 FROM pg_roles WHERE rolname = $1", &[&request.name]).await?.is_some();
@@ -220,7 +221,10 @@ fn refused(request: &DatabaseRequest, error: &tokio_postgres::Error) -> Failure 
 /// The error and what caused it; the statement is not part of it, so neither is a verifier.
 fn explained(error: &tokio_postgres::Error) -> String {
     match error.as_db_error() {
-        Some(database) => database.message().to_owned(),
+        Some(database) => match database.detail() {
+            Some(detail) => format!("{} ({detail})", database.message()),
+            None => database.message().to_owned(),
+        },
         None => std::error::Error::source(error).map_or_else(|| error.to_string(), |source| format!("{error}: {source}")),
     }
 }
