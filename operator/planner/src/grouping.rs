@@ -93,7 +93,7 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn establishment(name: &str, grouping: serde_json::Value) -> Establishment {
+    fn establishment(name: &str, grouping: &serde_json::Value) -> Establishment {
         serde_json::from_value(json!({"apiVersion": "gotocloud.amue.fr/v1alpha1", "kind": "Establishment",
             "metadata": {"name": name}, "spec": {"displayName": name, "grouping": grouping}}))
         .unwrap()
@@ -101,11 +101,11 @@ mod tests {
 
     fn a_grouping(name: &str, instances: &str, members: &[&str]) -> Establishment {
         let members: Vec<_> = members.iter().map(|name| json!({"name": name})).collect();
-        establishment(name, json!({"applications": ["app"], "instances": instances, "members": members}))
+        establishment(name, &json!({"applications": ["app"], "instances": instances, "members": members}))
     }
 
     fn alone(name: &str) -> Establishment {
-        establishment(name, json!(null))
+        establishment(name, &json!(null))
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Deleting takes the workload; the data goes only where that is asked.
 
+#![allow(clippy::unwrap_used)] // in what tests share, too
+
 mod support;
 
 use gotocloud_api::{
@@ -88,7 +90,7 @@ fn delete_takes_the_cluster_with_the_namespace() {
 #[test]
 fn delete_waits_for_the_platform_that_knows_the_database_and_retain_does_not() {
     for lost in [(|world: &mut World| world.platforms.clear()) as fn(&mut World), |world| {
-        world.platforms[0].spec.database.server.as_mut().unwrap().host = "10.9.9.9".into()
+        world.platforms[0].spec.database.server.as_mut().unwrap().host = "10.9.9.9".into();
     }] {
         let mut world = deleted(World::plain().at_rest(), Delete);
         lost(&mut world);

@@ -1,5 +1,7 @@
 //! Who may talk to whom: exactly the flows that are named, and no other.
 
+#![allow(clippy::unwrap_used)] // in what tests share, too
+
 mod support;
 
 use gotocloud_api::{Instance, conditions::ConditionType, instance::Environment};

@@ -1,5 +1,7 @@
 //! What cannot run says why and what to do, and touches nothing.
 
+#![allow(clippy::unwrap_used)] // in what tests share, too
+
 mod support;
 
 use gotocloud_api::{
@@ -95,7 +97,7 @@ const MISTAKES: &[Mistake] = &[
             w.establishments.extend([
                 fixtures::grouping("g1", "PerMember", &["etab"]),
                 fixtures::grouping("g2", "PerMember", &["etab"]),
-            ])
+            ]);
         },
         Reason::MembershipConflict,
         "take it out of one of them",

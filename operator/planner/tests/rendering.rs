@@ -1,11 +1,13 @@
 //! What an instance is made of, as a person reads it. Reviewed like code: `cargo insta review`.
 
+#![cfg(not(feature = "altered-rendering"))] // of which nobody reviews the snapshots
+
 mod support;
 
 use gotocloud_api::Stage;
 use gotocloud_planner::{Kind, ObjectKey, Step};
 use serde_json::{Value, json};
-use support::{World, fixtures, in_words};
+use support::{World, fixtures, in_words, typed};
 
 /// The plan of a new Instance, step by step.
 fn plan(world: &World) -> Vec<Value> {
@@ -153,4 +155,35 @@ fn the_hash_of_a_revision_is_the_same_in_every_version_of_the_operator() {
         manifest: json!({"kind": "Deployment", "apiVersion": "apps/v1", "spec": {"replicas": 2, "ü": "é"}}),
     };
     assert_eq!(gotocloud_planner::revision::hash(&[object]), "010310a266a93d78");
+}
+
+#[test]
+fn no_manifest_of_a_built_in_kind_has_a_field_that_kubernetes_does_not_know() {
+    use k8s_openapi::api::{apps, autoscaling, core, networking, policy, rbac};
+    for world in [World::plain().at_rest(), World::full().at_rest()] {
+        for (key, stored) in &world.cluster.objects {
+            let mut manifest = stored.manifest.clone();
+            manifest.as_object_mut().unwrap().remove("content");
+            let read = match key.kind {
+                Kind::Namespace => typed::<core::v1::Namespace>(&manifest),
+                Kind::RoleBinding => typed::<rbac::v1::RoleBinding>(&manifest),
+                Kind::ServiceAccount => typed::<core::v1::ServiceAccount>(&manifest),
+                Kind::ResourceQuota => typed::<core::v1::ResourceQuota>(&manifest),
+                Kind::LimitRange => typed::<core::v1::LimitRange>(&manifest),
+                Kind::NetworkPolicy => typed::<networking::v1::NetworkPolicy>(&manifest),
+                Kind::ConfigMap => typed::<core::v1::ConfigMap>(&manifest),
+                Kind::Secret => typed::<core::v1::Secret>(&manifest),
+                Kind::ControllerRevision => typed::<apps::v1::ControllerRevision>(&manifest),
+                Kind::Deployment => typed::<apps::v1::Deployment>(&manifest),
+                Kind::Service => typed::<core::v1::Service>(&manifest),
+                Kind::PodDisruptionBudget => typed::<policy::v1::PodDisruptionBudget>(&manifest),
+                Kind::HorizontalPodAutoscaler => typed::<autoscaling::v2::HorizontalPodAutoscaler>(&manifest),
+                Kind::Ingress => typed::<networking::v1::Ingress>(&manifest),
+                Kind::Cluster | Kind::Certificate | Kind::ListenerSet | Kind::HttpRoute | Kind::ServiceMonitor => {
+                    continue;
+                }
+            };
+            assert_eq!(read, manifest, "{key}");
+        }
+    }
 }

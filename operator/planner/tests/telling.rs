@@ -109,7 +109,8 @@ fn the_largest_instance_has_a_status_of_bounded_size() {
         component.env = (0..64).map(variable).collect();
         world.releases[0].spec.components.push(component);
     }
-    for size in [&mut world.applications[0].spec.sizes.small] {
+    {
+        let size = &mut world.applications[0].spec.sizes.small;
         size.quota.pods = 1000;
         size.quota.cpu = "1000".into();
         size.quota.memory = "1000Gi".into();

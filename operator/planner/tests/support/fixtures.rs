@@ -14,6 +14,7 @@ fn read<T: DeserializeOwned>(value: Value) -> T {
     serde_json::from_value(value).unwrap()
 }
 
+#[allow(clippy::needless_pass_by_value)] // reads best with a literal
 fn of_kind(kind: &str, name: &str, spec: Value) -> Value {
     json!({"apiVersion": "gotocloud.amue.fr/v1alpha1", "kind": kind, "metadata": {"name": name, "generation": 1}, "spec": spec})
 }
@@ -43,12 +44,8 @@ pub fn application(name: &str) -> Application {
 
 /// A Release with two components: `web`, which is exposed, and `batch`, which is not.
 pub fn release(name: &str, version: &str) -> Release {
-    let image = |of: &str, version: &str| {
-        format!(
-            "registry.example.fr/{of}@sha256:{:0>64}",
-            version.bytes().map(|b| format!("{b:02x}")).collect::<String>()
-        )
-    };
+    let digest = gotocloud_planner::fingerprint::of_bytes(version.as_bytes()).repeat(4);
+    let image = |of: &str| format!("registry.example.fr/{of}@sha256:{digest}");
     read(of_kind(
         "Release",
         name,
@@ -57,7 +54,7 @@ pub fn release(name: &str, version: &str) -> Release {
             "generatedSecrets": [{"name": "session-key", "length": 32}],
             "components": [
                 {
-                    "name": "web", "image": image("web", version),
+                    "name": "web", "image": image("web"),
                     "ports": [{"name": "http", "port": 8080}, {"name": "metrics", "port": 9090}],
                     "expose": {"port": "http"},
                     "health": {"port": "http", "path": "/health"},
@@ -72,7 +69,7 @@ pub fn release(name: &str, version: &str) -> Release {
                     ],
                 },
                 {
-                    "name": "batch", "image": image("batch", version),
+                    "name": "batch", "image": image("batch"),
                     "command": ["/batch", "--serve"],
                     "ports": [{"name": "jobs", "port": 7070}],
                     "env": [{"name": "DATABASE_PASSWORD", "fromDatabase": "Password"}],
@@ -162,7 +159,7 @@ pub fn link(peer: &str, state: &str) -> gotocloud_api::application::Interface {
 /// Another Instance of the same establishment, of an application and with a namespace of its own name, that runs.
 pub fn neighbour(application: &str) -> Instance {
     let mut neighbour = instance(application);
-    neighbour.spec.application = application.to_owned();
+    application.clone_into(&mut neighbour.spec.application);
     neighbour.status = Some(read(json!({
         "namespace": format!("gtc-{application}"),
         "endpoints": [{"component": "web", "url": format!("https://{application}.site.example.fr")}],

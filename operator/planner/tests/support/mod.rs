@@ -9,3 +9,10 @@ mod world;
 
 pub use cluster::{Cluster, Stored, is_retained, labels};
 pub use world::{Round, World, in_words};
+
+use serde_json::Value;
+
+/// The manifest as the API's own type reads and writes it again.
+pub fn typed<T: serde::de::DeserializeOwned + serde::Serialize>(manifest: &Value) -> Value {
+    serde_json::to_value(serde_json::from_value::<T>(manifest.clone()).unwrap()).unwrap()
+}

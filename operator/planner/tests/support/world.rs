@@ -21,6 +21,9 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use std::collections::{BTreeMap, BTreeSet};
 
+/// What a step fails with, if it does.
+type Failing = Box<dyn Fn(&Step) -> Option<Failure>>;
+
 /// All there is.
 pub struct World {
     pub applications: Vec<Application>,
@@ -36,7 +39,7 @@ pub struct World {
     /// What is said of removals.
     pub removal: Removal,
     /// What a step fails with.
-    pub failing: Box<dyn Fn(&Step) -> Option<Failure>>,
+    pub failing: Failing,
     /// How many steps the next round gets through before the process dies.
     pub dies_after: Option<usize>,
     /// Is the namespace that is removed gone at once? Else it is terminating until [`World::finish_deletions`].
@@ -44,6 +47,18 @@ pub struct World {
     /// Are neighbours listed the other way round?
     pub is_reversed: bool,
     memory: Memory,
+}
+
+impl std::fmt::Debug for World {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("World")
+            .field("applications", &self.applications)
+            .field("releases", &self.releases)
+            .field("establishments", &self.establishments)
+            .field("platforms", &self.platforms)
+            .field("instances", &self.instances)
+            .finish_non_exhaustive()
+    }
 }
 
 /// What a process remembers, and loses with its life.
@@ -164,7 +179,9 @@ impl World {
     pub fn finish_deletions(&mut self) {
         let gone: Vec<_> =
             self.cluster.objects.iter().filter(|(_, one)| one.terminating).map(|(key, _)| key.clone()).collect();
-        gone.iter().for_each(|key| self.cluster.remove(key));
+        for key in &gone {
+            self.cluster.remove(key);
+        }
     }
 
     /// Rounds until one is silent, all that is applied becoming ready in between.
@@ -377,8 +394,9 @@ struct View {
 
 impl View {
     fn of(world: &World, instance: &Instance) -> Self {
-        let application = |name: &str| world.applications.iter().find(|one| is(&one.metadata.name, name)).cloned();
-        let establishment = |name: &str| world.establishments.iter().find(|one| is(&one.metadata.name, name));
+        let application =
+            |name: &str| world.applications.iter().find(|one| is(one.metadata.name.as_ref(), name)).cloned();
+        let establishment = |name: &str| world.establishments.iter().find(|one| is(one.metadata.name.as_ref(), name));
         let own = establishment(&instance.spec.establishment);
         let platform_name = inputs::platform_name(instance, own);
         let others = || world.instances.values().filter(|other| full_name(other) != full_name(instance));
@@ -395,10 +413,11 @@ impl View {
         let release = inputs::release_name(instance);
         Self {
             application: application(&instance.spec.application),
-            release: release.and_then(|name| world.releases.iter().find(|one| is(&one.metadata.name, name)).cloned()),
+            release: release
+                .and_then(|name| world.releases.iter().find(|one| is(one.metadata.name.as_ref(), name)).cloned()),
             establishment: own.cloned(),
             platform: platform_name
-                .and_then(|name| world.platforms.iter().find(|one| is(&one.metadata.name, name)).cloned()),
+                .and_then(|name| world.platforms.iter().find(|one| is(one.metadata.name.as_ref(), name)).cloned()),
             groupings: groupings_of(&instance.spec.establishment, &world.establishments).into_iter().cloned().collect(),
             neighbours,
             platform_load: u32::try_from(others().filter(counts).count()).unwrap(),
@@ -439,8 +458,8 @@ impl View {
     }
 }
 
-fn is(name: &Option<String>, other: &str) -> bool {
-    name.as_deref() == Some(other)
+fn is(name: Option<&String>, other: &str) -> bool {
+    name.is_some_and(|name| name == other)
 }
 
 /// A step as a line.
