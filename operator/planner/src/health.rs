@@ -138,6 +138,20 @@ mod tests {
     }
 
     #[test]
+    fn a_listener_is_ready_once_the_gateway_took_it_and_serves_it() {
+        let with = |accepted: &str, programmed: &str| {
+            let conditions = json!([
+                {"type": "Accepted", "status": accepted, "reason": "NotAllowed"},
+                {"type": "Programmed", "status": programmed, "reason": "Pending"},
+            ]);
+            assess(Kind::ListenerSet, &json!({"metadata": {"generation": 1}, "status": {"conditions": conditions}}))
+        };
+        assert_eq!(with("True", "True"), Health::Ready);
+        assert_eq!(with("False", "False"), Health::progressing("NotAllowed"));
+        assert_eq!(with("True", "False"), Health::progressing("Pending"));
+    }
+
+    #[test]
     fn an_object_without_status_is_not_ready() {
         for kind in Kind::ALL.into_iter().filter(|kind| kind.has_health()) {
             assert!(matches!(assess(kind, &json!({"metadata": {"generation": 1}})), Health::Progressing(_)), "{kind}");

@@ -94,6 +94,37 @@ fn health_of_what_an_object_was_before_is_not_believed() {
 }
 
 #[test]
+fn each_part_that_is_not_ready_is_told_with_the_object_that_keeps_it() {
+    for (kind, name, part, reason) in [
+        (Kind::Cluster, "database", ConditionType::DatabaseReady, Reason::DatabaseStarting),
+        (Kind::Deployment, "batch", ConditionType::WorkloadReady, Reason::PodsStarting),
+        (Kind::Certificate, "public", ConditionType::Exposed, Reason::RouteStarting),
+        (Kind::ListenerSet, "public", ConditionType::Exposed, Reason::RouteStarting),
+        (Kind::HttpRoute, "public", ConditionType::Exposed, Reason::RouteStarting),
+    ] {
+        let mut world = World::full().at_rest();
+        let stored = world.cluster.objects.get_mut(&ObjectKey::new(kind, fixtures::NAMESPACE, name)).unwrap();
+        stored.health = Health::Progressing("not allowed here".into());
+        world.round();
+        assert_eq!(world.condition(part), format!("False {reason}"), "{kind}");
+        assert_eq!(world.condition(ConditionType::Ready), format!("False {reason}"), "{kind}");
+        assert_eq!(world.message(ConditionType::Ready), format!("{kind} {name}: not allowed here"));
+    }
+}
+
+#[test]
+fn what_is_told_of_secrets_outlives_a_process_that_could_not_look_at_them() {
+    let mut world = World::plain().at_rest();
+    let before = world.status().inventory.clone();
+    world.restart();
+    world.failing = Box::new(|_| {
+        Some(Failure { class: ErrorClass::Unavailable, reason: Reason::ApiUnavailable, message: "no answer".into() })
+    });
+    world.round();
+    assert_eq!(world.status().inventory, before);
+}
+
+#[test]
 fn the_largest_instance_has_a_status_of_bounded_size() {
     let mut world = World::full();
     let members: Vec<_> = (0..200).map(|number| format!("{number:0>63}")).collect();
