@@ -5,6 +5,7 @@
 
 mod cluster;
 pub mod fixtures;
+mod view;
 mod world;
 
 pub use cluster::{Cluster, Stored, is_retained, labels};

@@ -3,19 +3,18 @@
 use super::{
     cluster::{self, Cluster},
     fixtures,
+    view::View,
 };
 use gotocloud_api::{
     Application, Establishment, Instance, InstanceStatus, Platform, Release, conditions::ConditionType, names,
 };
 use gotocloud_planner::{
-    Kind, ObjectKey, Plan, Snapshot, Step, Verdict,
-    grouping::groupings_of,
-    inputs::{self, counts_before, full_name},
+    Kind, ObjectKey, Plan, Step, Verdict,
+    inputs::{self, full_name},
     instance::{self, Event, Failure, Outcome, namespace_holder},
     removals::Removal,
     retry::ErrorClass,
-    revision,
-    snapshot::{NamespaceHolder, Observed, OperatorIdentity, Pinned},
+    snapshot::{NamespaceHolder, Observed, OperatorIdentity},
 };
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -342,7 +341,7 @@ impl World {
     }
 
     /// The objects that carry the Instance's labels where its objects are; Secrets only once this process saw to them.
-    fn children(&self, instance: &Instance) -> Vec<Observed> {
+    pub(super) fn children(&self, instance: &Instance) -> Vec<Observed> {
         let who = full_name(instance);
         let inventory = instance.status.as_ref().and_then(|status| status.inventory.as_ref());
         let recorded = |key: &ObjectKey| {
@@ -369,97 +368,13 @@ impl World {
         .collect()
     }
 
-    fn holder(&self, instance: &Instance) -> NamespaceHolder {
+    pub(super) fn holder(&self, instance: &Instance) -> NamespaceHolder {
         let name = names::workload_namespace(inputs::name_of(instance));
         let stored = self.cluster.objects.get(&ObjectKey::new(Kind::Namespace, "", &name));
         let owner = stored.and_then(|stored| cluster::owner(&stored.manifest));
         let owner = owner.as_ref().map(|(namespace, name)| (namespace.as_str(), name.as_str()));
         namespace_holder(instance, owner, stored.is_some_and(|stored| stored.terminating))
     }
-}
-
-/// What a snapshot borrows from, as it was when the round began.
-struct View {
-    instance: Instance,
-    application: Option<Application>,
-    release: Option<Release>,
-    establishment: Option<Establishment>,
-    platform: Option<Platform>,
-    groupings: Vec<Establishment>,
-    neighbours: Vec<(Instance, Option<Application>)>,
-    platform_load: u32,
-    served: BTreeSet<Kind>,
-    operator: OperatorIdentity,
-}
-
-impl View {
-    fn of(world: &World, instance: &Instance) -> Self {
-        let application =
-            |name: &str| world.applications.iter().find(|one| is(one.metadata.name.as_ref(), name)).cloned();
-        let establishment = |name: &str| world.establishments.iter().find(|one| is(one.metadata.name.as_ref(), name));
-        let own = establishment(&instance.spec.establishment);
-        let platform_name = inputs::platform_name(instance, own);
-        let others = || world.instances.values().filter(|other| full_name(other) != full_name(instance));
-        let neighbours = others().filter(|other| other.spec.establishment == instance.spec.establishment);
-        let counts = |other: &&Instance| {
-            let platform = inputs::platform_name(other, establishment(&other.spec.establishment));
-            counts_before(other, platform, instance, platform_name.unwrap_or_default())
-        };
-        let mut neighbours: Vec<_> =
-            neighbours.map(|other| (other.clone(), application(&other.spec.application))).collect();
-        if world.is_reversed {
-            neighbours.reverse();
-        }
-        let release = inputs::release_name(instance);
-        Self {
-            application: application(&instance.spec.application),
-            release: release
-                .and_then(|name| world.releases.iter().find(|one| is(one.metadata.name.as_ref(), name)).cloned()),
-            establishment: own.cloned(),
-            platform: platform_name
-                .and_then(|name| world.platforms.iter().find(|one| is(one.metadata.name.as_ref(), name)).cloned()),
-            groupings: groupings_of(&instance.spec.establishment, &world.establishments).into_iter().cloned().collect(),
-            neighbours,
-            platform_load: u32::try_from(others().filter(counts).count()).unwrap(),
-            served: world.served.clone(),
-            operator: world.operator.clone(),
-            instance: instance.clone(),
-        }
-    }
-
-    fn snapshot<'a>(&'a self, world: &World, pinned: Option<Pinned>, assured: Option<&'a str>) -> Snapshot<'a> {
-        Snapshot {
-            instance: &self.instance,
-            application: self.application.as_ref(),
-            release: self.release.as_ref(),
-            establishment: self.establishment.as_ref(),
-            platform: self.platform.as_ref(),
-            groupings: self.groupings.iter().collect(),
-            neighbours: self.neighbours.iter().map(|(one, application)| (one, application.as_ref())).collect(),
-            platform_load: self.platform_load,
-            namespace: world.holder(&self.instance),
-            children: world.children(&self.instance),
-            served: &self.served,
-            pinned,
-            database_assured: assured,
-            operator: &self.operator,
-        }
-    }
-
-    /// The plan, and how many children were seen.
-    fn plan<'a>(&'a self, world: &World, assured: Option<&'a str>) -> (Plan<'a>, usize) {
-        let snapshot = self.snapshot(world, None, assured);
-        let plan = instance::plan(&snapshot);
-        let Verdict::NeedsPinned(key) = &plan.verdict else { return (plan, snapshot.children.len()) };
-        let stored = world.cluster.objects.get(key);
-        let found = stored.and_then(|stored| revision::parse(&stored.manifest["data"]));
-        let snapshot = self.snapshot(world, Some(found.map_or(Pinned::Lost, Pinned::Found)), assured);
-        (instance::plan(&snapshot), snapshot.children.len())
-    }
-}
-
-fn is(name: Option<&String>, other: &str) -> bool {
-    name.is_some_and(|name| name == other)
 }
 
 /// A step as a line.
