@@ -68,7 +68,8 @@ fn show(arguments: &DemoArgs, installation: &Installation, begun: Instant) -> an
     let ready = instances.iter().filter(|one| is_ready(one)).count();
     println!("{}", cluster.kubectl(&["get", "instances", "--all-namespaces"])?);
     let objects: u64 = instances.iter().filter_map(|one| one.status.as_ref()?.inventory.as_ref()).map(|all| u64::from(all.count)).sum();
-    let writes = installation.operator()?.metric("gotocloud_api_writes_total")?;
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // a count of requests
+    let writes = installation.operator()?.metric("gotocloud_api_writes_total")? as u64;
     let kubeconfig = cluster.kubeconfig_path().display().to_string();
     println!(
         "{ready} of {} instances ready, {objects} objects, {seconds:.1} s after the first was applied ({:.1} s in all).\n\n\
@@ -132,7 +133,7 @@ fn rise(installation: &Installation) -> anyhow::Result<Vec<Instance>> {
         let list: kube::core::ObjectList<Instance> = serde_json::from_str(&text).context("kubectl does not answer with Instances")?;
         Ok(list.items)
     };
-    let bar = ProgressBar::new(0);
+    let bar = if std::io::stderr().is_terminal() { ProgressBar::new(0) } else { ProgressBar::hidden() };
     if let Ok(style) = ProgressStyle::with_template("{bar:40} {pos}/{len} instances ready ({elapsed}) {msg}") {
         bar.set_style(style);
     }

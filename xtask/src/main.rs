@@ -1,5 +1,6 @@
 //! Developer commands: `cargo xtask --help`.
 
+mod bench;
 mod cluster;
 mod crds;
 mod demo;
@@ -31,6 +32,9 @@ enum Command {
     Image(image::ImageArgs),
     /// Bring up a control plane, the operator and the fleet of 2022.
     Demo(demo::DemoArgs),
+    /// Measure, beside the limit or a peer.
+    #[command(subcommand)]
+    Bench(bench::BenchCommand),
     /// Run all tests, or the suites named, after installing what they need.
     Test {
         /// Which; none: all.
@@ -53,6 +57,7 @@ fn run(command: Command) -> anyhow::Result<()> {
     match command {
         Command::Crds { check } => crds::run(&checkout(), check),
         Command::Demo(arguments) => demo::run(&arguments),
+        Command::Bench(command) => bench::run(&command),
         Command::Cluster(command) => cluster::run(command),
         Command::Test { suites } => test::run(&checkout(), &suites),
         Command::Image(arguments) => image::run(&arguments),

@@ -211,8 +211,8 @@ fn follow_instances(
                     neighbours.insert(who.clone());
                 }
             }
-            let endpoints = instance.status.as_ref().map(|status| &status.endpoints);
-            let told = fingerprint::of(&(&instance.spec.application, instance.spec.environment, endpoints, is_gone));
+            let told = instance.status.as_ref().map(|status| (&status.endpoints, &status.namespace));
+            let told = fingerprint::of(&(&instance.spec.application, instance.spec.environment, told, is_gone));
             let _ = changed.send(Change::Instance(who.clone()));
             if is_gone {
                 known.remove(&who);

@@ -1,4 +1,5 @@
-//! When are the catalogue's own statuses written? Once a second at most, and only those that changed.
+//! When are the catalogue's own statuses written? When the fleet has been quiet for a second, every half a minute while
+//! it is not, and only those that changed.
 
 use crate::{
     catalogue::{Catalogue, Change},
@@ -23,8 +24,10 @@ use std::{
     time::Duration,
 };
 
-/// Shortest time between two looks at the fleet.
-const INTERVAL: Duration = Duration::from_secs(1);
+/// How long nothing must have changed before the statuses are written.
+const QUIET: Duration = Duration::from_secs(1);
+/// The longest they wait for that, while a whole fleet changes.
+const AT_LATEST: Duration = Duration::from_secs(30);
 
 /// What may have to be written anew.
 #[derive(Default)]
@@ -98,9 +101,12 @@ impl Fleet {
                 None => return,
                 Some(change) => dirty.mark(&change, &self.catalogue),
             }
-            tokio::time::sleep(INTERVAL).await;
-            while let Ok(change) = changes.try_recv() {
+            let at_latest = tokio::time::Instant::now() + AT_LATEST;
+            while let Ok(Some(change)) = tokio::time::timeout_at(at_latest.min(tokio::time::Instant::now() + QUIET), changes.recv()).await {
                 dirty.mark(&change, &self.catalogue);
+                if tokio::time::Instant::now() >= at_latest {
+                    break;
+                }
             }
             if !dirty.is_empty() {
                 self.write(&std::mem::take(&mut dirty), &served()).await;

@@ -31,6 +31,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+/// How long a report that does not press waits for more to be told with it.
+const TELL_AFTER: Duration = Duration::from_secs(2);
 /// How often an Instance whose removals are held looks whether they still are.
 const HELD_RETRY: Duration = Duration::from_secs(5);
 
@@ -66,6 +68,8 @@ struct Recollection {
     attempts: u32,
     /// The Instance as this process last wrote it, until the watch shows it.
     written: Option<Arc<Instance>>,
+    /// Since when there is something to tell that does not press.
+    untold_since: Option<Instant>,
 }
 
 impl Context {
@@ -196,11 +200,11 @@ async fn pass(context: &Context, who: &InstanceRef, instance: Arc<Instance>) -> 
         database_assured: done.database_assured.is_some(),
     };
     let report = instance::report(&after, &plan, &outcome, Timestamp::now());
-    tell(context, who, &instance, report).await?;
+    let is_told = tell(context, who, &instance, report).await?;
     match outcome.failure {
         Some(failure) => Err(failure),
         None => Ok(match removal {
-            Removal::Allowed => None,
+            Removal::Allowed => (!is_told).then_some(TELL_AFTER),
             Removal::Settling => Some(Duration::try_from(SETTLE).unwrap_or(HELD_RETRY)),
             Removal::Held { .. } => Some(HELD_RETRY),
         }),
@@ -225,12 +229,21 @@ fn judge_removals(context: &Context, who: &InstanceRef, observation: &Observatio
     removal
 }
 
-/// Writes the status where it changed, and tells what changed.
-async fn tell(context: &Context, who: &InstanceRef, instance: &Arc<Instance>, report: Report) -> Result<(), Failure> {
-    if instance.status.as_ref() == Some(&report.status) {
-        return Ok(());
+/// Writes the status where it changed, and tells what changed; false where that waits for more to be told with it.
+async fn tell(context: &Context, who: &InstanceRef, instance: &Arc<Instance>, report: Report) -> Result<bool, Failure> {
+    let is_news = instance.status.as_ref() != Some(&report.status);
+    {
+        let mut memory = context.memory();
+        let untold_since = &mut memory.by_instance.entry(who.clone()).or_default().untold_since;
+        if is_news && !report.presses && untold_since.get_or_insert_with(Instant::now).elapsed() < TELL_AFTER {
+            return Ok(false);
+        }
+        *untold_since = None;
     }
-    let Some(written) = context.executor.write_status(instance, &report.status).await? else { return Ok(()) };
+    if !is_news {
+        return Ok(true);
+    }
+    let Some(written) = context.executor.write_status(instance, &report.status).await? else { return Ok(true) };
     context.written(who, Arc::new(written));
     let regarding = instance.object_ref(&());
     for event in report.events {
@@ -247,5 +260,5 @@ async fn tell(context: &Context, who: &InstanceRef, instance: &Arc<Instance>, re
             tracing::warn!(instance = %who, %error, "an event was not written");
         }
     }
-    Ok(())
+    Ok(true)
 }

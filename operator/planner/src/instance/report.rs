@@ -53,6 +53,9 @@ pub struct Report {
     pub status: InstanceStatus,
     /// What changed, for those who watch.
     pub events: Vec<Event>,
+    /// Does it tell something that others act on? If not, such as how many pods are up by now, it may wait a moment for
+    /// more to be told with it.
+    pub presses: bool,
 }
 
 /// What is to be told of the Instance of `snapshot`, whose children are as observed after the plan was carried out.
@@ -78,7 +81,17 @@ pub fn report(snapshot: &Snapshot<'_>, plan: &Plan<'_>, outcome: &Outcome, now: 
         (Verdict::Proceed | Verdict::Refused(_) | Verdict::Tracked | Verdict::NeedsPinned(_), _) => {}
     }
     let events = events(&before, &status);
-    Report { status, events }
+    let presses = presses(&before, &status);
+    Report { status, events, presses }
+}
+
+/// Does the step from one status to the other tell something that others act on?
+fn presses(before: &InstanceStatus, after: &InstanceStatus) -> bool {
+    let known = |status: &InstanceStatus| -> Vec<(String, String)> {
+        status.conditions.iter().map(|one| (one.type_.clone(), one.status.clone())).collect()
+    };
+    (known(before), before.observed_generation, &before.endpoints, &before.release, &before.namespace)
+        != (known(after), after.observed_generation, &after.endpoints, &after.release, &after.namespace)
 }
 
 /// Puts into the status what came of a plan that went ahead.
@@ -155,4 +168,35 @@ fn inventory(before: &InstanceStatus, plan: &Plan<'_>, outcome: &Outcome) -> Inv
     };
     let entries: Vec<_> = keys.into_iter().map(entry).collect();
     Inventory { count: u32::try_from(entries.len()).unwrap_or(u32::MAX), entries }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gotocloud_api::conditions::Condition;
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+    fn status(ready: &str, message: &str) -> InstanceStatus {
+        let condition = Condition {
+            last_transition_time: Time(Timestamp::UNIX_EPOCH),
+            message: message.into(),
+            observed_generation: Some(1),
+            reason: "PodsStarting".into(),
+            status: ready.into(),
+            type_: "Ready".into(),
+        };
+        InstanceStatus { conditions: vec![condition], ..InstanceStatus::default() }
+    }
+
+    #[test]
+    fn that_one_more_pod_is_up_does_not_press() {
+        assert!(!presses(&status("False", "1 of 3 pods"), &status("False", "2 of 3 pods")));
+    }
+
+    #[test]
+    fn that_it_is_ready_or_that_a_new_generation_was_seen_presses() {
+        assert!(presses(&status("False", "2 of 3 pods"), &status("True", "all runs as asked")));
+        let newer = InstanceStatus { observed_generation: Some(2), ..status("False", "1 of 3 pods") };
+        assert!(presses(&status("False", "1 of 3 pods"), &newer));
+    }
 }
