@@ -169,6 +169,8 @@ pub enum DatabaseField {
     Password,
     /// All of it as a URI: `postgresql://USER:PASSWORD@HOST:PORT/NAME`.
     Uri,
+    /// Certificate of the authority by which the server is checked, PEM.
+    CaCertificate,
 }
 
 impl DatabaseField {
@@ -181,6 +183,7 @@ impl DatabaseField {
             Self::User => "username",
             Self::Password => "password",
             Self::Uri => "uri",
+            Self::CaCertificate => "ca.crt",
         }
     }
 }

@@ -58,6 +58,8 @@ struct Child {
 pub struct NamespaceRecord {
     /// The Instance its labels name.
     pub owner: InstanceRef,
+    /// Its labels.
+    pub labels: BTreeMap<String, String>,
     /// Is it being deleted?
     pub terminating: bool,
     /// The data it keeps for an Instance that is gone: since when, what, and on which platform.
@@ -255,14 +257,13 @@ fn is_in_place(seen: &Seen, owner: &InstanceRef) -> bool {
 }
 
 fn namespace_record(owner: &InstanceRef, metadata: &ObjectMeta) -> NamespaceRecord {
-    let empty = BTreeMap::new();
-    let labels = metadata.labels.as_ref().unwrap_or(&empty);
+    let labels = metadata.labels.clone().unwrap_or_default();
     let annotation = |key: &str| metadata.annotations.as_ref().and_then(|all| all.get(key)).cloned().unwrap_or_default();
     let platform = labels.get(names::LABEL_PLATFORM).cloned().unwrap_or_default();
     let retained = labels
         .contains_key(names::LABEL_RETAINED)
         .then(|| (annotation(names::ANNOTATION_RETAINED_AT), annotation(names::ANNOTATION_RETAINED_DATA), platform));
-    NamespaceRecord { owner: owner.clone(), terminating: metadata.deletion_timestamp.is_some(), retained }
+    NamespaceRecord { owner: owner.clone(), terminating: metadata.deletion_timestamp.is_some(), retained, labels }
 }
 
 /// Hash of the fields that the operator owns by server-side apply. It changes when somebody takes one of them over,

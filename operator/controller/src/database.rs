@@ -77,12 +77,14 @@ impl Servers {
         let work = async {
             match operation {
                 Operation::Ensure { password } => ensure(&client, request, password).await,
-                Operation::Seal => seal(&client, &request.name).await,
-                Operation::Drop => drop_all(&client, &request.name).await,
+                Operation::Seal => seal(&client, request).await,
+                Operation::Drop => drop_all(&client, request).await,
             }
         };
         match tokio::time::timeout(WORK_TIMEOUT, work).await {
-            Ok(result) => result.map_err(|error| refused(request, &error)),
+            Ok(Ok(Role::Foreign)) => Err(foreign(request)),
+            Ok(Ok(Role::Own | Role::None)) => Ok(()),
+            Ok(Err(error)) => Err(refused(request, &error)),
             Err(_) => Err(unreachable(request, "no answer within a minute")),
         }
     }
@@ -126,7 +128,28 @@ async fn connect(request: &DatabaseRequest, administrator: &Administrator) -> Re
     Ok(client)
 }
 
-async fn ensure(client: &Client, request: &DatabaseRequest, password: &str) -> Result<(), tokio_postgres::Error> {
+/// Whose is the role of that name?
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Role {
+    None,
+    Own,
+    Foreign,
+}
+
+async fn role(client: &Client, request: &DatabaseRequest) -> Result<Role, tokio_postgres::Error> {
+    let comment = "SELECT shobj_description(oid, 'pg_authid') FROM pg_roles WHERE rolname = $1";
+    Ok(match client.query_opt(comment, &[&request.name]).await? {
+        None => Role::None,
+        Some(row) if row.try_get::<_, Option<String>>(0)?.as_deref() == Some(&comment_of(request)) => Role::Own,
+        Some(_) => Role::Foreign,
+    })
+}
+
+fn comment_of(request: &DatabaseRequest) -> String {
+    format!("Go-to-Cloud instance {}", request.owner)
+}
+
+async fn ensure(client: &Client, request: &DatabaseRequest, password: &str) -> Result<Role, tokio_postgres::Error> {
     let name = quoted(&request.name);
     let verifier = postgres_protocol::password::scram_sha_256(password.as_bytes());
     // A role is made without any other right; to name those it lacks when altering it takes rights of its own.
@@ -134,9 +157,15 @@ async fn ensure(client: &Client, request: &DatabaseRequest, password: &str) -> R
         "LOGIN CONNECTION LIMIT {} PASSWORD '{verifier}'",
         request.connection_limit
     );
-    let has_role = client.query_opt("SELECT 1 FROM pg_roles WHERE rolname = $1", &[&request.name]).await?.is_some();
-    let statement = if has_role { "ALTER" } else { "CREATE" };
-    ignore(client.batch_execute(&format!("{statement} ROLE {name} {attributes}")).await, &SqlState::DUPLICATE_OBJECT)?;
+    match role(client, request).await? {
+        Role::Foreign => return Ok(Role::Foreign),
+        Role::Own => client.batch_execute(&format!("ALTER ROLE {name} {attributes}")).await?,
+        // In one transaction: a role is never without its comment.
+        Role::None => {
+            let comment = comment_of(request).replace('\'', "''");
+            client.batch_execute(&format!("CREATE ROLE {name} {attributes}; COMMENT ON ROLE {name} IS '{comment}'")).await?;
+        }
+    }
     if client.query_opt("SELECT 1 FROM pg_database WHERE datname = $1", &[&request.name]).await?.is_none() {
         // To give a database away, one must be a member of the role that gets it.
         client.batch_execute(&format!("GRANT {name} TO CURRENT_USER")).await?;
@@ -144,19 +173,28 @@ async fn ensure(client: &Client, request: &DatabaseRequest, password: &str) -> R
         ignore(created, &SqlState::DUPLICATE_DATABASE)?;
     }
     // By default every role may connect to every database.
-    client.batch_execute(&format!("REVOKE ALL ON DATABASE {name} FROM PUBLIC")).await
+    client.batch_execute(&format!("REVOKE ALL ON DATABASE {name} FROM PUBLIC")).await?;
+    Ok(Role::Own)
 }
 
-async fn seal(client: &Client, name: &str) -> Result<(), tokio_postgres::Error> {
-    let altered = client.batch_execute(&format!("ALTER ROLE {} NOLOGIN", quoted(name))).await;
-    ignore(altered, &SqlState::UNDEFINED_OBJECT)?;
-    disconnect(client, name).await
+async fn seal(client: &Client, request: &DatabaseRequest) -> Result<Role, tokio_postgres::Error> {
+    let whose = role(client, request).await?;
+    if whose == Role::Own {
+        client.batch_execute(&format!("ALTER ROLE {} NOLOGIN", quoted(&request.name))).await?;
+        disconnect(client, &request.name).await?;
+    }
+    Ok(whose)
 }
 
-async fn drop_all(client: &Client, name: &str) -> Result<(), tokio_postgres::Error> {
-    disconnect(client, name).await?;
-    client.batch_execute(&format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", quoted(name))).await?;
-    client.batch_execute(&format!("DROP ROLE IF EXISTS {}", quoted(name))).await
+async fn drop_all(client: &Client, request: &DatabaseRequest) -> Result<Role, tokio_postgres::Error> {
+    let whose = role(client, request).await?;
+    if whose == Role::Own {
+        let name = quoted(&request.name);
+        disconnect(client, &request.name).await?;
+        client.batch_execute(&format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")).await?;
+        client.batch_execute(&format!("DROP ROLE IF EXISTS {name}")).await?;
+    }
+    Ok(whose)
 }
 
 async fn disconnect(client: &Client, name: &str) -> Result<(), tokio_postgres::Error> {
@@ -200,6 +238,21 @@ fn unreachable(request: &DatabaseRequest, why: &str) -> Failure {
         message: format!(
             "the database server {}:{} cannot be reached: {why}; check the Platform's database.server, and that it runs; it is tried again",
             request.host, request.port
+        ),
+    }
+}
+
+fn foreign(request: &DatabaseRequest) -> Failure {
+    Failure {
+        class: ErrorClass::Refused,
+        reason: Reason::DatabaseRefused,
+        message: format!(
+            "the role {name} on {}:{} was not made for this Instance: remove it, or hand it over with \
+             COMMENT ON ROLE {name} IS '{}'",
+            request.host,
+            request.port,
+            comment_of(request),
+            name = request.name
         ),
     }
 }

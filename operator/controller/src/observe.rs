@@ -84,10 +84,9 @@ impl Observation {
     pub fn look(&self, children: &Children) -> Sight {
         let workload = gotocloud_api::names::workload_namespace(inputs::name_of(&self.instance));
         let record = children.namespace(&workload);
-        let owner = record.as_ref().map(|record| (&*record.owner.namespace, &*record.owner.name));
         let terminating = record.as_ref().is_some_and(|record| record.terminating);
         Sight {
-            namespace: namespace_holder(&self.instance, owner, terminating),
+            namespace: namespace_holder(&self.instance, record.as_ref().map(|record| &record.labels), terminating),
             children: children.of(&reference(&self.instance), |key| recorded(&self.instance, key)),
         }
     }

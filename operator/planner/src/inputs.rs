@@ -78,10 +78,10 @@ pub fn release_name(instance: &Instance) -> Option<&str> {
     instance.spec.release.as_deref().or_else(running)
 }
 
-/// Name of the Platform an Instance asks for: its own, else its establishment's home.
+/// Name of the Platform an Instance is for: its own, else the one it runs on already, else its establishment's home.
 pub fn platform_name<'a>(instance: &'a Instance, establishment: Option<&'a Establishment>) -> Option<&'a str> {
     let home = || establishment?.spec.home_platform.as_deref();
-    instance.spec.platform.as_deref().or_else(home)
+    instance.spec.platform.as_deref().or_else(|| placed_on(instance)).or_else(home)
 }
 
 /// Name of the Platform an Instance runs on already.

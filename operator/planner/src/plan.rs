@@ -149,6 +149,9 @@ pub struct DatabaseRequest {
     pub ca_certificate: String,
     /// Name of the database and of the role that owns it.
     pub name: String,
+    /// The Instance it is for, as `NAMESPACE/NAME`: written into the role's comment, so that a role of somebody else is
+    /// told from its own.
+    pub owner: String,
     /// Most connections of the role.
     pub connection_limit: u32,
     /// The Secret that holds the role's password, in the instance's namespace.

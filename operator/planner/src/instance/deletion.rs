@@ -2,7 +2,7 @@
 
 use super::planning::{has_finalizer, nothing};
 use crate::{
-    inputs::name_of,
+    inputs::{full_name, name_of},
     objects::{Kind, ObjectKey},
     plan::{DatabaseRequest, Plan, Refusal, Step, Verdict},
     render,
@@ -136,6 +136,7 @@ fn request(snapshot: &Snapshot<'_>) -> Option<DatabaseRequest> {
         admin_secret_name: server.admin_secret_name.clone(),
         ca_certificate: server.ca_certificate.clone(),
         name: located.name.clone(),
+        owner: full_name(snapshot.instance),
         connection_limit: server.connection_limit,
         secret: (names::workload_namespace(name_of(snapshot.instance)), located.secret_name.clone()),
     })

@@ -4,6 +4,7 @@ use super::deletion;
 use crate::{
     health::Health,
     inputs::{self, Inputs, full_name},
+    ownership,
     objects::{Kind, ObjectKey},
     plan::{DatabaseRequest, InstanceMetadata, Plan, Refusal, Step, Verdict, Waiting},
     render::{self, Rendered, Surroundings},
@@ -308,13 +309,23 @@ pub(super) fn has_finalizer(instance: &Instance) -> bool {
     instance.metadata.finalizers.as_ref().is_some_and(|all| all.iter().any(|one| one == names::FINALIZER))
 }
 
-/// Who holds the namespace that `instance` needs, given the owner its labels tell.
-pub fn namespace_holder(instance: &Instance, owner: Option<(&str, &str)>, terminating: bool) -> NamespaceHolder {
-    match owner {
-        None => NamespaceHolder::Nobody,
-        Some((namespace, name)) if format!("{namespace}/{name}") == full_name(instance) => {
-            NamespaceHolder::Itself { terminating }
-        }
-        Some((namespace, name)) => NamespaceHolder::Another(format!("{namespace}/{name}")),
+/// Who holds the namespace that `instance` needs, given its labels. One that keeps the data of an Instance of the same
+/// name, but of another establishment or application, is another's: what it keeps is not for this one to read.
+pub fn namespace_holder(
+    instance: &Instance,
+    labels: Option<&BTreeMap<String, String>>,
+    terminating: bool,
+) -> NamespaceHolder {
+    let Some((namespace, name)) = labels.and_then(ownership::holder) else { return NamespaceHolder::Nobody };
+    let holder = format!("{namespace}/{name}");
+    let label = |key: &str| labels.and_then(|labels| labels.get(key)).map(String::as_str);
+    let establishment = label(names::LABEL_ESTABLISHMENT).unwrap_or(&instance.spec.establishment);
+    let application = label(names::LABEL_APPLICATION).unwrap_or(&instance.spec.application);
+    if holder != full_name(instance) {
+        NamespaceHolder::Another(holder)
+    } else if (establishment, application) == (&*instance.spec.establishment, &*instance.spec.application) {
+        NamespaceHolder::Itself { terminating }
+    } else {
+        NamespaceHolder::Another(format!("{holder} of {establishment}, whose {application} it keeps"))
     }
 }

@@ -33,7 +33,7 @@ fn component_config(inputs: &Inputs<'_>, component: &Component, scope: &Scope) -
     let (mut data, mut env) = (BTreeMap::new(), Vec::new());
     for (name, variable) in variables {
         if let Some(field) = variable.from_database {
-            env.push(from_secret(name, super::database::SECRET, field.secret_key()));
+            env.push(from_secret(name, super::database::secret_of(inputs, field), field.secret_key()));
         } else if let Some(secret) = &variable.from_secret {
             env.push(from_secret(name, GENERATED, secret));
         } else {

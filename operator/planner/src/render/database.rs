@@ -2,7 +2,7 @@
 
 use super::{object, owner_labels};
 use crate::{
-    inputs::Inputs,
+    inputs::{Inputs, full_name},
     objects::{Kind, Object},
     plan::DatabaseRequest,
     secrets::SecretRequest,
@@ -10,6 +10,7 @@ use crate::{
 use gotocloud_api::{
     names,
     platform::{CloudNativePg, DatabaseServer},
+    release::DatabaseField,
 };
 use serde_json::json;
 
@@ -17,6 +18,8 @@ use serde_json::json;
 pub const CLUSTER: &str = "database";
 /// Name of the Secret with the credentials: the one `CloudNativePG` makes, made by the operator otherwise.
 pub const SECRET: &str = "database-app";
+/// Name of the Secret with a `CloudNativePG` Cluster's certificate authority.
+const CLUSTER_CA_SECRET: &str = "database-ca";
 /// Letters and digits of a database password: over 200 bits.
 const PASSWORD_LENGTH: usize = 36;
 
@@ -34,6 +37,20 @@ pub(super) fn render(inputs: &Inputs<'_>) -> Database {
         (Some(cnpg), _) => Database { cluster: Some(cluster(inputs, cnpg)), ..Database::default() },
         (None, Some(server)) => on_server(inputs, server),
         (None, None) => Database::default(),
+    }
+}
+
+/// Name of the Secret that holds a field of the instance's database.
+pub(super) fn secret_of(inputs: &Inputs<'_>, field: DatabaseField) -> &'static str {
+    match field {
+        DatabaseField::CaCertificate if inputs.platform.spec.database.cloud_native_pg.is_some() => CLUSTER_CA_SECRET,
+        DatabaseField::CaCertificate
+        | DatabaseField::Host
+        | DatabaseField::Port
+        | DatabaseField::Name
+        | DatabaseField::User
+        | DatabaseField::Password
+        | DatabaseField::Uri => SECRET,
     }
 }
 
@@ -96,6 +113,7 @@ fn on_server(inputs: &Inputs<'_>, server: &DatabaseServer) -> Database {
         admin_secret_name: server.admin_secret_name.clone(),
         ca_certificate: server.ca_certificate.clone(),
         name,
+        owner: full_name(inputs.instance),
         connection_limit: server.connection_limit,
         secret: (inputs.namespace.clone(), SECRET.to_owned()),
     };

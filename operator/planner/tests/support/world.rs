@@ -371,9 +371,8 @@ impl World {
     pub(super) fn holder(&self, instance: &Instance) -> NamespaceHolder {
         let name = names::workload_namespace(inputs::name_of(instance));
         let stored = self.cluster.objects.get(&ObjectKey::new(Kind::Namespace, "", &name));
-        let owner = stored.and_then(|stored| cluster::owner(&stored.manifest));
-        let owner = owner.as_ref().map(|(namespace, name)| (namespace.as_str(), name.as_str()));
-        namespace_holder(instance, owner, stored.is_some_and(|stored| stored.terminating))
+        let labels = stored.map(|stored| cluster::labels(&stored.manifest, "labels"));
+        namespace_holder(instance, labels.as_ref(), stored.is_some_and(|stored| stored.terminating))
     }
 }
 
