@@ -3,7 +3,7 @@
 use anyhow::Context as _;
 use clap::Args;
 use gotocloud_api::Instance;
-use gotocloud_harness::{Build, ClusterSpec, Installation, OptionalApi, Terminal, installation::ADMIN_SECRET};
+use gotocloud_harness::{Build, Cluster, ClusterSpec, Installation, Terminal, installation::ADMIN_SECRET};
 use gotocloud_planner::fleet::is_ready;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
@@ -21,7 +21,8 @@ const NAME: &str = "gotocloud";
 /// What to show.
 #[derive(Args)]
 pub struct DemoArgs {
-    /// Use the cluster of this context of your kubeconfig, with the operator already installed there.
+    /// Use the cluster of this context of your kubeconfig. Its nodes must be played by kwok: the images of the example
+    /// fleet are invented.
     #[arg(long)]
     context: Option<String>,
     /// The fleet: a folder of YAML, applied with all below it.
@@ -39,9 +40,13 @@ pub struct DemoArgs {
 pub fn run(arguments: &DemoArgs) -> anyhow::Result<()> {
     let begun = Instant::now();
     let installation = match &arguments.context {
-        Some(_) => anyhow::bail!("not yet"),
-        None => Installation::up(&ClusterSpec::new(NAME).optional_apis(&OptionalApi::ALL), Build::Debug, true, &Terminal)?,
+        Some(context) => {
+            let cluster = Cluster::existing(context, &Terminal)?;
+            Installation::on(cluster, Build::Debug.binary()?, true, &Terminal)?
+        }
+        None => Installation::up(&ClusterSpec::new(NAME), Build::Debug, true, &Terminal)?,
     };
+    let name = installation.cluster.name().to_owned();
     let result = show(arguments, &installation, begun);
     if arguments.keep {
         return result;
@@ -51,7 +56,8 @@ pub fn run(arguments: &DemoArgs) -> anyhow::Result<()> {
         std::io::stdin().read_line(&mut String::new())?;
     }
     drop(installation);
-    Installation::down(NAME, &Terminal)?;
+    // A cluster that was there before stays, with what was installed on it.
+    if arguments.context.is_some() { Installation::leave(&name)? } else { Installation::down(&name, &Terminal)? }
     result
 }
 

@@ -137,6 +137,7 @@ pub struct ClusterState {
 #[derive(Debug, Clone)]
 pub struct Cluster {
     name: String,
+    context: String,
     directory: PathBuf,
     kubectl: PathBuf,
     kwokctl: PathBuf,
@@ -153,6 +154,7 @@ impl Cluster {
         let _lock = Lock::acquire(&format!("cluster-{}", spec.name))?;
         let cluster = Self {
             name: spec.name.clone(),
+            context: format!("kwok-{}", spec.name),
             directory: control_plane::directory(&spec.name)?,
             kubectl: tools.path(Tool::Kubectl).to_path_buf(),
             kwokctl: tools.path(Tool::Kwokctl).to_path_buf(),
@@ -186,8 +188,27 @@ impl Cluster {
         let record =
             Record::read(name)?.with_context(|| format!("there is no cluster {name}: start it with `cluster up`"))?;
         let directory = control_plane::directory(name)?;
-        let cluster = Self { name: name.to_owned(), directory, kubectl: record.kubectl, kwokctl: record.kwokctl };
+        let context = format!("kwok-{name}");
+        let cluster = Self { name: name.to_owned(), context, directory, kubectl: record.kubectl, kwokctl: record.kwokctl };
         anyhow::ensure!(cluster.is_healthy(), "cluster {name} does not run: start it with `cluster up`");
+        Ok(cluster)
+    }
+
+    /// The cluster of this context of the user's kubeconfig, of which a copy is made. Nothing here starts or stops it.
+    pub fn existing(context: &str, progress: &dyn Progress) -> anyhow::Result<Self> {
+        crate::existing::ExistingCluster::check(context, progress)?;
+        let tools = Tools::ensure(&[Tool::Kubectl], progress)?;
+        let name: String = context.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
+        let directory = cache::root()?.join("contexts").join(&name);
+        fs::create_dir_all(&directory).with_context(|| format!("cannot make {}", directory.display()))?;
+        let kubectl = tools.path(Tool::Kubectl).to_path_buf();
+        let arguments = ["config", "view", "--raw", "--minify", "--flatten", "--context", context];
+        let output = Command::new(&kubectl).args(arguments).output().context("cannot run kubectl")?;
+        anyhow::ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr).trim_end());
+        let cluster = Self { name, context: context.to_owned(), directory, kubectl, kwokctl: PathBuf::new() };
+        let path = cluster.kubeconfig_path();
+        fs::write(&path, output.stdout).with_context(|| format!("cannot write {}", path.display()))?;
+        cluster.kubectl(&["config", "use-context", context])?;
         Ok(cluster)
     }
 
@@ -251,7 +272,7 @@ impl Cluster {
     /// The context in that kubeconfig.
     #[must_use]
     pub fn context(&self) -> String {
-        format!("kwok-{}", self.name)
+        self.context.clone()
     }
 
     /// The API server's audit log ([`crate::audit::count`]); there is one only where the spec asked for it.
@@ -320,10 +341,11 @@ impl Cluster {
         fs::write(&path, admin).with_context(|| format!("cannot write {}", path.display()))?;
         let file = path.display().to_string();
         let token = format!("--token={}", token.trim());
-        let context = self.context();
+        let of_context = "jsonpath={.contexts[0].context.user}";
+        let administrator = self.kubectl(&["config", "view", "--minify", "--output", of_context])?;
         for arguments in [
-            vec!["config", "--kubeconfig", &file, "delete-user", &context],
-            vec!["config", "--kubeconfig", &file, "set-credentials", &context, &token],
+            vec!["config", "--kubeconfig", &file, "delete-user", &administrator],
+            vec!["config", "--kubeconfig", &file, "set-credentials", &administrator, &token],
         ] {
             self.kubectl(&arguments)?;
         }

@@ -33,14 +33,19 @@ impl Installation {
         let step = progress.begin("the operator is built");
         let binary = build.binary()?;
         step.finish();
-        let cluster = Cluster::up(spec, progress)?;
+        Self::on(Cluster::up(spec, progress)?, binary, detached, progress)
+    }
+
+    /// Brings all but the control plane up on a cluster that is there.
+    pub fn on(cluster: Cluster, binary: PathBuf, detached: bool, progress: &dyn Progress) -> anyhow::Result<Self> {
+        let name = cluster.name().to_owned();
         let step = progress.begin("the chart is installed");
         let tools = Tools::ensure(&[Tool::Helm], progress)?;
         operator::install_chart(&cluster, tools.path(Tool::Helm), &[])?;
         step.finish();
         let step = progress.begin("PostgreSQL starts");
-        let directory = directory(&spec.name)?;
-        let mut options = StartOptions::new(postgres_directory(&spec.name));
+        let directory = directory(&name)?;
+        let mut options = StartOptions::new(postgres_directory(&name));
         options.detached = detached;
         let postgres = PostgresServer::start(&options)?;
         cluster.apply(&admin_secret(&postgres).to_string())?;
@@ -58,13 +63,19 @@ impl Installation {
 
     /// Takes all of that name down, whoever brought it up.
     pub fn down(name: &str, progress: &dyn Progress) -> anyhow::Result<()> {
+        Self::leave(name)?;
+        Cluster::down(name, progress)
+    }
+
+    /// Stops the operator and the database server of that name; the control plane stays.
+    pub fn leave(name: &str) -> anyhow::Result<()> {
         let directory = directory(name)?;
         OperatorProcess::stop_at(&directory)?;
         PostgresServer::stop_at(&postgres_directory(name))?;
         for folder in [directory, postgres_directory(name)] {
             let _ = std::fs::remove_dir_all(folder);
         }
-        Cluster::down(name, progress)
+        Ok(())
     }
 
     /// Starts the operator, in the place of one that was killed, and waits until it acts.

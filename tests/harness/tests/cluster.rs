@@ -1,7 +1,6 @@
 //! Real clusters and a real PostgreSQL do what the other tests take for granted.
 //!
-//! They take minutes of a machine (and a quarter of an hour the first time, to build the control plane), so they are
-//! asked for: `cargo test -p gotocloud-harness --test cluster -- --ignored`.
+//! They take minutes of a machine, and a quarter of an hour the first time, when the control plane is built.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)] // A test fails by panicking.
 
@@ -54,7 +53,6 @@ fn deployment(name: &str, annotations: &str) -> String {
 }
 
 #[test]
-#[ignore = "starts real clusters"]
 fn two_clusters_run_side_by_side_and_leave_nothing() {
     let since = Instant::now();
     let other = std::thread::spawn(|| OwnCluster::up("two", |spec| spec.nodes(1).optional_apis(&[])));
@@ -93,7 +91,6 @@ fn two_clusters_run_side_by_side_and_leave_nothing() {
 }
 
 #[test]
-#[ignore = "starts a real cluster"]
 fn the_optional_controllers_are_played() {
     let cluster = OwnCluster::up("played", |spec| spec.optional_apis(&[OptionalApi::CloudNativePg]));
     let ready = |of: &str, condition: &str| cluster.0.wait_for(&[&format!("--for={condition}"), of], PATIENCE).unwrap();
@@ -142,7 +139,6 @@ fn the_optional_controllers_are_played() {
 }
 
 #[test]
-#[ignore = "starts a real cluster"]
 fn pods_fail_where_they_are_told_to() {
     let cluster = OwnCluster::up("failing", |spec| spec.optional_apis(&[]));
     cluster.0.apply(&deployment("broken", &format!("{}: \"true\"", stages::FAIL))).unwrap();
@@ -166,7 +162,6 @@ fn pods_fail_where_they_are_told_to() {
 }
 
 #[test]
-#[ignore = "starts a real cluster"]
 fn the_audit_log_tells_who_wrote_what() {
     let cluster = OwnCluster::up("audit", |spec| spec.nodes(1).optional_apis(&[]).audit());
     cluster.0.kubectl(&["create", "serviceaccount", "writer"]).unwrap();
@@ -194,7 +189,6 @@ fn the_audit_log_tells_who_wrote_what() {
 }
 
 #[test]
-#[ignore = "starts a real cluster"]
 fn a_broken_cluster_is_mended_or_made_anew() {
     let spec = |spec: ClusterSpec| spec.nodes(1).optional_apis(&[]);
     let cluster = OwnCluster::up("broken", spec);
@@ -252,7 +246,6 @@ mod postgres {
     }
 
     #[tokio::test]
-    #[ignore = "starts a real PostgreSQL"]
     async fn it_admits_tls_only_and_its_administrator_is_no_superuser() {
         let server = PostgresServer::start(&StartOptions::temporary()).unwrap();
         let plain = config(&server).ssl_mode(SslMode::Disable).connect(NoTls).await;
@@ -277,7 +270,6 @@ mod postgres {
     }
 
     #[tokio::test]
-    #[ignore = "starts a real PostgreSQL"]
     async fn its_data_outlives_it_and_it_may_outlive_its_handle() {
         let folder = StartOptions::temporary().data_dir;
         let server = PostgresServer::start(&StartOptions::new(&folder)).unwrap();
