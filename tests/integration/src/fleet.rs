@@ -16,7 +16,7 @@ use std::{
 };
 
 /// How long anything may take that only a busy machine delays.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_mins(1);
 
 /// An installation with [`objects::APP`], its release, both platforms and an establishment.
 pub struct Fleet {

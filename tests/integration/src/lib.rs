@@ -16,7 +16,7 @@ pub mod objects;
 mod runner;
 mod sql;
 
-pub use fleet::{Condition, Fleet, Refused, condition, eventually, resource};
+pub use fleet::{Condition, Fleet, PATIENCE, Refused, condition, eventually, resource};
 pub use runner::{Test, run};
 
 /// Namespace of the Instances.

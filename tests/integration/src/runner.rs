@@ -19,7 +19,9 @@ pub fn run(name: &str, spec: impl FnOnce(ClusterSpec) -> ClusterSpec, tests: &[T
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let has = |flag: &str| arguments.iter().any(|argument| argument == flag);
     if has("--list") {
-        tests.iter().for_each(|(test, _)| println!("{test}: test"));
+        for (test, _) in tests {
+            println!("{test}: test");
+        }
         return ExitCode::SUCCESS;
     }
     let filters: Vec<&str> =
