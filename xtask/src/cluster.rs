@@ -2,7 +2,7 @@
 
 use anyhow::Context;
 use clap::Subcommand;
-use gotocloud_harness::{Cluster, ClusterSpec, ExistingCluster, OptionalApi, Terminal};
+use gotocloud_harness::{Cluster, ClusterSpec, ExistingCluster, Installation, OptionalApi, Terminal};
 
 /// Name of the cluster unless another is given.
 const NAME: &str = "gotocloud";
@@ -53,7 +53,8 @@ pub fn run(command: ClusterCommand) -> anyhow::Result<()> {
         ClusterCommand::Up { context: Some(context), .. } => check_existing(&context),
         ClusterCommand::Up { name, nodes, context: None } => up(&name, nodes),
         ClusterCommand::Down { name } => {
-            Cluster::down(&name, &Terminal)?;
+            // With the operator and the database server that a demo left beside it.
+            Installation::down(&name, &Terminal)?;
             println!("Cluster {name} is gone.");
             Ok(())
         }

@@ -57,7 +57,11 @@ pub fn run(arguments: &DemoArgs) -> anyhow::Result<()> {
     }
     drop(installation);
     // A cluster that was there before stays, with what was installed on it.
-    if arguments.context.is_some() { Installation::leave(&name)? } else { Installation::down(&name, &Terminal)? }
+    if arguments.context.is_some() {
+        Installation::leave(&name)?
+    } else {
+        Installation::down(&name, &Terminal)?
+    }
     result
 }
 
@@ -73,7 +77,11 @@ fn show(arguments: &DemoArgs, installation: &Installation, begun: Instant) -> an
     let seconds = applied.elapsed().as_secs_f64();
     let ready = instances.iter().filter(|one| is_ready(one)).count();
     println!("{}", cluster.kubectl(&["get", "instances", "--all-namespaces"])?);
-    let objects: u64 = instances.iter().filter_map(|one| one.status.as_ref()?.inventory.as_ref()).map(|all| u64::from(all.count)).sum();
+    let objects: u64 = instances
+        .iter()
+        .filter_map(|one| one.status.as_ref()?.inventory.as_ref())
+        .map(|all| u64::from(all.count))
+        .sum();
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // a count of requests
     let writes = installation.operator()?.metric("gotocloud_api_writes_total")? as u64;
     let kubeconfig = cluster.kubeconfig_path().display().to_string();
@@ -105,7 +113,9 @@ fn objects(folder: &Path, installation: &Installation) -> anyhow::Result<Value> 
     read(folder, &mut objects)?;
     anyhow::ensure!(!objects.is_empty(), "there is no YAML in {}", folder.display());
     for object in &mut objects {
-        if let Some(server) = object.pointer_mut("/spec/database/server").filter(|server| server["adminSecretName"] == ADMIN_SECRET) {
+        if let Some(server) =
+            object.pointer_mut("/spec/database/server").filter(|server| server["adminSecretName"] == ADMIN_SECRET)
+        {
             server["host"] = json!(installation.postgres.host);
             server["port"] = json!(installation.postgres.port);
             server["caCertificate"] = json!(installation.postgres.ca_pem);
@@ -136,7 +146,8 @@ fn read(folder: &Path, objects: &mut Vec<Value>) -> anyhow::Result<()> {
 fn rise(installation: &Installation) -> anyhow::Result<Vec<Instance>> {
     let list = || -> anyhow::Result<Vec<Instance>> {
         let text = installation.cluster.kubectl(&["get", "instances", "--all-namespaces", "-o", "json"])?;
-        let list: kube::core::ObjectList<Instance> = serde_json::from_str(&text).context("kubectl does not answer with Instances")?;
+        let list: kube::core::ObjectList<Instance> =
+            serde_json::from_str(&text).context("kubectl does not answer with Instances")?;
         Ok(list.items)
     };
     let bar = if std::io::stderr().is_terminal() { ProgressBar::new(0) } else { ProgressBar::hidden() };

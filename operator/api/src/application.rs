@@ -123,7 +123,10 @@ pub struct SizeProfile {
 impl SizeProfile {
     /// What the component called `component` gets.
     pub fn component(&self, component: &str) -> &ComponentSize {
-        self.components.iter().find(|named| named.name == component).map_or(&self.default_component, |named| &named.size)
+        self.components
+            .iter()
+            .find(|named| named.name == component)
+            .map_or(&self.default_component, |named| &named.size)
     }
 }
 

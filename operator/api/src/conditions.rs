@@ -103,8 +103,6 @@ pub enum Reason {
     RemovalsHeld,
     /// The stored revision that pins the pods cannot be read.
     RevisionLost,
-    /// Nothing is to be reported of this part.
-    NotApplicable,
 }
 
 impl fmt::Display for ConditionType {

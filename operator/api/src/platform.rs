@@ -32,7 +32,10 @@ pub struct PlatformSpec {
     #[serde(default)]
     pub state: PlatformState,
     /// DNS zone of the instances' addresses, e.g. `paris.example.fr`: an instance is at `NAME.ZONE`.
-    #[schemars(length(min = 1, max = 180), regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"))]
+    #[schemars(
+        length(min = 1, max = 180),
+        regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")
+    )]
     pub dns_zone: String,
     /// How requests reach an instance.
     pub exposure: Exposure,

@@ -301,7 +301,12 @@ fn version_rule() -> String {
 
 fn version_message() -> String {
     by_scheme(
-        |scheme| format!("'version \"' + self.version + '\" is not of the scheme {scheme}: write it like {}'", scheme.example()),
+        |scheme| {
+            format!(
+                "'version \"' + self.version + '\" is not of the scheme {scheme}: write it like {}'",
+                scheme.example()
+            )
+        },
         "'unknown versionScheme'",
     )
 }

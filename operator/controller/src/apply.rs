@@ -18,6 +18,8 @@ use kube::{
 };
 use std::{sync::Arc, time::Duration};
 
+/// How long a right just given usually takes to be known to the API server that gave it.
+const RIGHTS_SPREAD: Duration = Duration::from_millis(30);
 /// The longest that a right just given in a new namespace may take to be known.
 const RIGHTS_SETTLE: Duration = Duration::from_secs(5);
 
@@ -49,14 +51,25 @@ impl Cluster {
     }
 
     /// Applies an object for an Instance. One that is not `known` is looked at first: it may belong to somebody.
-    pub async fn apply(&self, owner: &InstanceRef, object: &Object, known: bool, pass: &mut Pass) -> Result<(), Failure> {
+    pub async fn apply(
+        &self,
+        owner: &InstanceRef,
+        object: &Object,
+        known: bool,
+        pass: &mut Pass,
+    ) -> Result<(), Failure> {
         if !known && !pass.is_fresh {
             let existing = self.existing(&object.key).await?;
             pass.is_fresh |= existing.is_none() && object.key.kind == Kind::Namespace;
-            ownership::may_apply(&object.key, existing.as_ref(), &owner.namespace, &owner.name)
-                .map_err(|refusal| Failure { class: ErrorClass::Refused, reason: refusal.reason, message: refusal.message })?;
+            ownership::may_apply(&object.key, existing.as_ref(), &owner.namespace, &owner.name).map_err(|refusal| {
+                Failure { class: ErrorClass::Refused, reason: refusal.reason, message: refusal.message }
+            })?;
         }
-        self.send(owner, &object.key, &object.manifest, &fingerprint::of(&object.manifest), pass).await
+        self.send(owner, &object.key, &object.manifest, &fingerprint::of(&object.manifest), pass).await?;
+        if pass.is_fresh && object.key.kind == Kind::RoleBinding {
+            tokio::time::sleep(RIGHTS_SPREAD).await;
+        }
+        Ok(())
     }
 
     /// Sends a manifest, and notes the answer under the fingerprint of what was desired.
@@ -136,23 +149,29 @@ pub fn failure(key: &ObjectKey, error: &kube::Error) -> Failure {
         return Failure {
             class: ErrorClass::Unavailable,
             reason: Reason::ApiUnavailable,
-            message: format!("{key}: the API server did not answer ({error}); it is tried again"),
+            message: format!("{key}: the API server did not answer ({}); it is tried again", explained(error)),
         };
     };
     let class = class_of_status(status.code, cause(status));
     let message = &status.message;
     let (reason, message) = match (status.code, class) {
-        (403, ErrorClass::Refused) if message.contains("exceeded quota") => (Reason::QuotaTooSmall, format!("{key}: {message}")),
+        (403, ErrorClass::Refused) if message.contains("exceeded quota") => {
+            (Reason::QuotaTooSmall, format!("{key}: {message}"))
+        }
         (403, ErrorClass::Refused) => (
             Reason::Forbidden,
-            format!("{key}: {message}; check the operator's rights (they come with the chart) and the cluster's admission policies"),
+            format!(
+                "{key}: {message}; check the operator's rights (they come with the chart) and the cluster's admission policies"
+            ),
         ),
         (404, _) => (
             Reason::ApiMissing,
             format!("{key}: the API server knows no {} of {}: {message}", key.kind, key.kind.api_version()),
         ),
         (413, _) => (Reason::ObjectTooLarge, format!("{key} is too large to store: shorten its environment values")),
-        (_, ErrorClass::Refused) if message.contains("request is too large") || message.contains("Request entity too large") => {
+        (_, ErrorClass::Refused)
+            if message.contains("request is too large") || message.contains("Request entity too large") =>
+        {
             (Reason::ObjectTooLarge, format!("{key} is too large to store: shorten its environment values"))
         }
         (_, ErrorClass::Refused) => (Reason::ObjectRefused, format!("the API server refuses {key}: {message}")),
@@ -163,8 +182,21 @@ pub fn failure(key: &ObjectKey, error: &kube::Error) -> Failure {
     Failure { class, reason, message }
 }
 
+/// An error and what caused it, down to the first cause.
+pub fn explained(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| {
+        let cause = cause.to_string();
+        if text.contains(&cause) { text } else { format!("{text}: {cause}") }
+    })
+}
+
 /// The cause that an answer names beside its reason, such as that the namespace is on its way out.
 fn cause(status: &kube::core::Status) -> &str {
     let causes = status.details.as_ref().map(|details| &details.causes[..]).unwrap_or_default();
-    causes.iter().map(|cause| cause.reason.as_str()).find(|reason| *reason == "NamespaceTerminating").unwrap_or(&status.reason)
+    causes
+        .iter()
+        .map(|cause| cause.reason.as_str())
+        .find(|reason| *reason == "NamespaceTerminating")
+        .unwrap_or(&status.reason)
 }

@@ -1,6 +1,7 @@
 //! What do people ask for? The operator's own kinds, followed and kept.
 
 use crate::{
+    apply::explained,
     children::InstanceRef,
     health::{WatchState, Watches},
 };
@@ -125,7 +126,8 @@ impl Catalogue {
             Change::Release(name) => having(&|one| inputs::release_name(one) == Some(name)),
             Change::Platform(name) => having(&|one| {
                 let establishment = self.establishments.get(&ObjectRef::new(&one.spec.establishment));
-                inputs::platform_name(one, establishment.as_deref()) == Some(name) || inputs::placed_on(one) == Some(name)
+                inputs::platform_name(one, establishment.as_deref()) == Some(name)
+                    || inputs::placed_on(one) == Some(name)
             }),
             // Its members too, whom it may group.
             Change::Establishment(name) => {
@@ -225,7 +227,11 @@ fn follow_instances(
 }
 
 /// The events of a kind, after they went into its store. What nothing decides by is left out of the store.
-fn objects<K>(api: Api<K>, writer: reflector::store::Writer<K>, watches: Watches) -> impl Stream<Item = watcher::Event<K>> + Send
+fn objects<K>(
+    api: Api<K>,
+    writer: reflector::store::Writer<K>,
+    watches: Watches,
+) -> impl Stream<Item = watcher::Event<K>> + Send
 where
     K: Resource<DynamicType = ()> + Lookup<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
     <K as Lookup>::DynamicType: Eq + Hash + Clone,
@@ -245,7 +251,7 @@ where
                     Some(event)
                 }
                 Err(error) => {
-                    tracing::warn!(%kind, %error, "watch failed; it is tried again");
+                    tracing::warn!(%kind, error = explained(&error), "watch failed; it is tried again");
                     watches.set(&kind, if synced { WatchState::Failing } else { WatchState::Starting });
                     None
                 }

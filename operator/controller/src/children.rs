@@ -133,7 +133,15 @@ impl Children {
             *known = Child { version, fields, health, terminating, ..known.clone() };
             return is_news.then_some(owner);
         }
-        children.push(Child { kind: seen.kind, name: name.into(), version, fields, applied: None, health, terminating });
+        children.push(Child {
+            kind: seen.kind,
+            name: name.into(),
+            version,
+            fields,
+            applied: None,
+            health,
+            terminating,
+        });
         state.count += 1;
         Some(owner)
     }
@@ -186,9 +194,10 @@ impl Children {
             let of_kind = |children: &Vec<Child>| -> Vec<Box<str>> {
                 children.iter().filter(|child| child.kind == kind).map(|child| child.name.clone()).collect()
             };
-            let all = state.by_instance.iter().flat_map(|(owner, children)| {
-                of_kind(children).into_iter().map(move |name| (owner.clone(), name))
-            });
+            let all = state
+                .by_instance
+                .iter()
+                .flat_map(|(owner, children)| of_kind(children).into_iter().map(move |name| (owner.clone(), name)));
             all.filter(|entry| !listed.contains(entry)).collect()
         };
         for (owner, name) in &gone {
@@ -258,7 +267,8 @@ fn is_in_place(seen: &Seen, owner: &InstanceRef) -> bool {
 
 fn namespace_record(owner: &InstanceRef, metadata: &ObjectMeta) -> NamespaceRecord {
     let labels = metadata.labels.clone().unwrap_or_default();
-    let annotation = |key: &str| metadata.annotations.as_ref().and_then(|all| all.get(key)).cloned().unwrap_or_default();
+    let annotation =
+        |key: &str| metadata.annotations.as_ref().and_then(|all| all.get(key)).cloned().unwrap_or_default();
     let platform = labels.get(names::LABEL_PLATFORM).cloned().unwrap_or_default();
     let retained = labels
         .contains_key(names::LABEL_RETAINED)

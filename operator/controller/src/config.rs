@@ -70,7 +70,11 @@ fn dns_label(text: &str) -> Result<String, String> {
         && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
         && !text.starts_with('-')
         && !text.ends_with('-');
-    if valid { Ok(text.to_owned()) } else { Err("it is not a namespace: lower-case letters, digits and - only".to_owned()) }
+    if valid {
+        Ok(text.to_owned())
+    } else {
+        Err("it is not a namespace: lower-case letters, digits and - only".to_owned())
+    }
 }
 
 #[cfg(test)]

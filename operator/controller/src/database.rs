@@ -5,7 +5,10 @@
 
 use gotocloud_api::conditions::Reason;
 use gotocloud_planner::{instance::Failure, plan::DatabaseRequest, retry::ErrorClass};
-use rustls::{ClientConfig, RootCertStore, pki_types::{CertificateDer, pem::PemObject as _}};
+use rustls::{
+    ClientConfig, RootCertStore,
+    pki_types::{CertificateDer, pem::PemObject as _},
+};
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
@@ -69,7 +72,11 @@ impl Servers {
     ) -> Result<(), Failure> {
         let turn = {
             let mut servers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            Arc::clone(servers.entry((request.host.clone(), request.port)).or_insert_with(|| Arc::new(Semaphore::new(CONNECTIONS))))
+            Arc::clone(
+                servers
+                    .entry((request.host.clone(), request.port))
+                    .or_insert_with(|| Arc::new(Semaphore::new(CONNECTIONS))),
+            )
         };
         // The semaphore is never closed.
         let _turn = turn.acquire().await;
@@ -91,7 +98,8 @@ impl Servers {
 }
 
 async fn connect(request: &DatabaseRequest, administrator: &Administrator) -> Result<Client, Failure> {
-    let certificates: Vec<_> = CertificateDer::pem_slice_iter(request.ca_certificate.as_bytes()).filter_map(Result::ok).collect();
+    let certificates: Vec<_> =
+        CertificateDer::pem_slice_iter(request.ca_certificate.as_bytes()).filter_map(Result::ok).collect();
     let mut roots = RootCertStore::empty();
     let (accepted, _) = roots.add_parsable_certificates(certificates);
     if accepted == 0 {
@@ -153,23 +161,24 @@ async fn ensure(client: &Client, request: &DatabaseRequest, password: &str) -> R
     let name = quoted(&request.name);
     let verifier = postgres_protocol::password::scram_sha_256(password.as_bytes());
     // A role is made without any other right; to name those it lacks when altering it takes rights of its own.
-    let attributes = format!(
-        "LOGIN CONNECTION LIMIT {} PASSWORD '{verifier}'",
-        request.connection_limit
-    );
+    let attributes = format!("LOGIN CONNECTION LIMIT {} PASSWORD '{verifier}'", request.connection_limit);
     match role(client, request).await? {
         Role::Foreign => return Ok(Role::Foreign),
         Role::Own => client.batch_execute(&format!("ALTER ROLE {name} {attributes}")).await?,
         // In one transaction: a role is never without its comment.
         Role::None => {
             let comment = comment_of(request).replace('\'', "''");
-            client.batch_execute(&format!("CREATE ROLE {name} {attributes}; COMMENT ON ROLE {name} IS '{comment}'")).await?;
+            client
+                .batch_execute(&format!("CREATE ROLE {name} {attributes}; COMMENT ON ROLE {name} IS '{comment}'"))
+                .await?;
         }
     }
     if client.query_opt("SELECT 1 FROM pg_database WHERE datname = $1", &[&request.name]).await?.is_none() {
         // To give a database away, one must be a member of the role that gets it.
         client.batch_execute(&format!("GRANT {name} TO CURRENT_USER")).await?;
-        let created = client.batch_execute(&format!("CREATE DATABASE {name} OWNER {name} TEMPLATE template0 ENCODING 'UTF8'")).await;
+        let created = client
+            .batch_execute(&format!("CREATE DATABASE {name} OWNER {name} TEMPLATE template0 ENCODING 'UTF8'"))
+            .await;
         ignore(created, &SqlState::DUPLICATE_DATABASE)?;
     }
     // By default every role may connect to every database.
@@ -198,7 +207,10 @@ async fn drop_all(client: &Client, request: &DatabaseRequest) -> Result<Role, to
 }
 
 async fn disconnect(client: &Client, name: &str) -> Result<(), tokio_postgres::Error> {
-    client.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = $1", &[&name]).await.map(|_| ())
+    client
+        .execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = $1", &[&name])
+        .await
+        .map(|_| ())
 }
 
 /// An identifier in SQL.
@@ -266,7 +278,10 @@ fn refused(request: &DatabaseRequest, error: &tokio_postgres::Error) -> Failure 
         reason: Reason::DatabaseRefused,
         message: format!(
             "{}:{} refuses to see to the database {}: {}; the administrator needs CREATEDB and CREATEROLE",
-            request.host, request.port, request.name, explained(error)
+            request.host,
+            request.port,
+            request.name,
+            explained(error)
         ),
     }
 }
@@ -278,7 +293,9 @@ fn explained(error: &tokio_postgres::Error) -> String {
             Some(detail) => format!("{} ({detail})", database.message()),
             None => database.message().to_owned(),
         },
-        None => std::error::Error::source(error).map_or_else(|| error.to_string(), |source| format!("{error}: {source}")),
+        None => {
+            std::error::Error::source(error).map_or_else(|| error.to_string(), |source| format!("{error}: {source}"))
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! How is a plan carried out? Step by step, without a decision.
 
 use crate::{
-    apply::{Cluster, Pass, failure},
+    apply::{Cluster, Pass, explained, failure},
     children::{InstanceRef, Seen},
     database::{Administrator, Operation, Servers},
 };
@@ -44,7 +44,12 @@ pub struct Done {
 
 impl Executor {
     /// Carries out the steps for an Instance, up to the first that fails.
-    pub async fn carry_out(&self, instance: &Arc<Instance>, owner: &InstanceRef, steps: &[&Step]) -> (Done, Option<Failure>) {
+    pub async fn carry_out(
+        &self,
+        instance: &Arc<Instance>,
+        owner: &InstanceRef,
+        steps: &[&Step],
+    ) -> (Done, Option<Failure>) {
         let (mut done, mut pass) = (Done::default(), Pass::default());
         for step in steps {
             let result = match step {
@@ -136,12 +141,22 @@ impl Executor {
         let known = existing.as_ref().map(|secret| Existing {
             labels: secret.metadata.labels.clone().unwrap_or_default(),
             annotations: secret.metadata.annotations.clone().unwrap_or_default(),
-            managers: secret.metadata.managed_fields.iter().flatten().filter_map(|entry| entry.manager.clone()).collect(),
+            managers: secret
+                .metadata
+                .managed_fields
+                .iter()
+                .flatten()
+                .filter_map(|entry| entry.manager.clone())
+                .collect(),
         });
-        ownership::may_apply(key, known.as_ref(), &owner.namespace, &owner.name)
-            .map_err(|refusal| Failure { class: ErrorClass::Refused, reason: refusal.reason, message: refusal.message })?;
+        ownership::may_apply(key, known.as_ref(), &owner.namespace, &owner.name).map_err(|refusal| Failure {
+            class: ErrorClass::Refused,
+            reason: refusal.reason,
+            message: refusal.message,
+        })?;
         let today = existing.as_ref().map(text).unwrap_or_default();
-        let content = request.content(&today, |length| rand::rng().sample_iter(Alphanumeric).take(length).map(char::from).collect());
+        let content = request
+            .content(&today, |length| rand::rng().sample_iter(Alphanumeric).take(length).map(char::from).collect());
         if content == today
             && let Some(secret) = existing
         {
@@ -149,7 +164,8 @@ impl Executor {
             self.cluster.children.applied(owner, &seen, &request.fingerprint());
             return Ok(());
         }
-        let data: BTreeMap<_, _> = content.into_iter().map(|(key, value)| (key, ByteString(value.into_bytes()))).collect();
+        let data: BTreeMap<_, _> =
+            content.into_iter().map(|(key, value)| (key, ByteString(value.into_bytes()))).collect();
         let mut manifest = request.object.manifest.clone();
         manifest["data"] = json!(data);
         self.cluster.send(owner, key, &manifest, &request.fingerprint(), pass).await
@@ -215,5 +231,5 @@ fn of_instance(error: &kube::Error) -> Failure {
         kube::Error::Api(status) if status.code == 403 => Reason::Forbidden,
         _ => Reason::ApiUnavailable,
     };
-    Failure { class, reason, message: format!("the Instance cannot be written: {error}") }
+    Failure { class, reason, message: format!("the Instance cannot be written: {}", explained(error)) }
 }

@@ -1,10 +1,11 @@
-//! When are the catalogue's own statuses written? When the fleet has been quiet for a second, every half a minute while
-//! it is not, and only those that changed.
+//! When are the catalogue's own statuses written? When no Instance is worked on and nothing has changed for a second;
+//! every half a minute while that is not so; and only those that changed.
 
 use crate::{
     catalogue::{Catalogue, Change},
     children::Children,
     metrics::Metrics,
+    reconcile::Context,
 };
 use gotocloud_api::{Application, Establishment, Instance, Platform, Release, names, platform::RetainedData};
 use gotocloud_planner::{Kind, fleet, inputs};
@@ -20,9 +21,10 @@ use serde_json::json;
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt::Debug,
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
     time::Duration,
 };
+use tokio::sync::mpsc::UnboundedReceiver;
 
 /// How long nothing must have changed before the statuses are written.
 const QUIET: Duration = Duration::from_secs(1);
@@ -47,7 +49,8 @@ impl Dirty {
             Change::Application(name) => {
                 self.applications.insert(name.clone());
                 let releases = catalogue.releases.state();
-                self.releases.extend(releases.iter().filter(|one| one.spec.application == *name).map(|one| one.name_any()));
+                self.releases
+                    .extend(releases.iter().filter(|one| one.spec.application == *name).map(|one| one.name_any()));
             }
             Change::Release(name) => {
                 self.releases.insert(name.clone());
@@ -55,7 +58,9 @@ impl Dirty {
             Change::Platform(name) => {
                 self.platforms.insert(name.clone());
             }
-            Change::Establishment(_) => self.establishments.extend(catalogue.establishments.state().iter().map(|one| one.name_any())),
+            Change::Establishment(_) => {
+                self.establishments.extend(catalogue.establishments.state().iter().map(|one| one.name_any()))
+            }
             Change::Instance(instance) => match catalogue.instance(instance) {
                 // What it was counted for is no longer known.
                 None => self.everything = true,
@@ -93,8 +98,8 @@ pub struct Fleet {
 }
 
 impl Fleet {
-    /// Writes what changed, each time something may have, until `dirty` has no more senders.
-    pub async fn run(self, mut changes: tokio::sync::mpsc::UnboundedReceiver<Change>, served: impl Fn() -> BTreeSet<Kind>) {
+    /// Writes what changed, each time something may have, until `changes` has no more senders.
+    pub async fn run(self, mut changes: UnboundedReceiver<Change>, context: Arc<Context>) {
         let mut dirty = Dirty::default();
         loop {
             match changes.recv().await {
@@ -102,14 +107,16 @@ impl Fleet {
                 Some(change) => dirty.mark(&change, &self.catalogue),
             }
             let at_latest = tokio::time::Instant::now() + AT_LATEST;
-            while let Ok(Some(change)) = tokio::time::timeout_at(at_latest.min(tokio::time::Instant::now() + QUIET), changes.recv()).await {
-                dirty.mark(&change, &self.catalogue);
-                if tokio::time::Instant::now() >= at_latest {
-                    break;
+            while tokio::time::Instant::now() < at_latest {
+                match tokio::time::timeout(QUIET, changes.recv()).await {
+                    Ok(Some(change)) => dirty.mark(&change, &self.catalogue),
+                    Ok(None) => return,
+                    Err(_) if context.active.load(Ordering::Relaxed) > 0 => {}
+                    Err(_) => break,
                 }
             }
             if !dirty.is_empty() {
-                self.write(&std::mem::take(&mut dirty), &served()).await;
+                self.write(&std::mem::take(&mut dirty), &context.served()).await;
             }
         }
     }
@@ -140,7 +147,8 @@ impl Fleet {
             let name = one.name_any();
             if concerned(&dirty.platforms, &name) {
                 let missing = fleet::missing_apis(&one, served);
-                let status = fleet::platform(&one, instances.iter().map(AsRef::as_ref), self.retained(&name), &missing, now);
+                let status =
+                    fleet::platform(&one, instances.iter().map(AsRef::as_ref), self.retained(&name), &missing, now);
                 self.patch::<Platform>(&name, one.status.as_ref() == Some(&status), &status).await;
             }
         }
@@ -164,7 +172,8 @@ impl Fleet {
             return;
         }
         let kind = K::kind(&());
-        let manifest = json!({"apiVersion": K::api_version(&()), "kind": kind, "metadata": {"name": name}, "status": status});
+        let manifest =
+            json!({"apiVersion": K::api_version(&()), "kind": kind, "metadata": {"name": name}, "status": status});
         self.metrics.writes.with_label_values(&["patch", &format!("{kind}/status")]).inc();
         let parameters = PatchParams::apply(names::FIELD_MANAGER).force();
         match Api::<K>::all(self.client.clone()).patch_status(name, &parameters, &Patch::Apply(&manifest)).await {
@@ -192,7 +201,10 @@ impl Fleet {
         }
         self.metrics.instances.reset();
         for ((application, stage, ready), count) in counts {
-            self.metrics.instances.with_label_values(&[application.as_str(), stage.as_str(), if ready { "true" } else { "false" }]).set(count);
+            self.metrics
+                .instances
+                .with_label_values(&[application.as_str(), stage.as_str(), if ready { "true" } else { "false" }])
+                .set(count);
         }
         self.metrics.objects.set(i64::try_from(self.children.count()).unwrap_or(i64::MAX));
     }

@@ -7,11 +7,16 @@ use std::{
     future::Future,
     net::SocketAddr,
     sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
 };
 
-/// How each watch stands. A process that does not act, since another holds the Lease, has none.
+/// How long a watch counts as failing after an error. It is tried again within half a minute; that it then follows, only
+/// the silence of errors tells where nothing of its kind changes.
+const FAILING_FOR: Duration = Duration::from_secs(35);
+
+/// How each watch stands, and since when. A process that does not act, since another holds the Lease, has none.
 #[derive(Clone, Default)]
-pub struct Watches(Arc<Mutex<BTreeMap<String, WatchState>>>);
+pub struct Watches(Arc<Mutex<BTreeMap<String, (WatchState, Instant)>>>);
 
 /// How one watch stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,8 +33,11 @@ impl Watches {
     /// Notes how the watch called `name` stands.
     pub fn set(&self, name: &str, state: WatchState) {
         let mut watches = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if watches.get(name) != Some(&state) {
-            watches.insert(name.to_owned(), state);
+        match watches.get_mut(name) {
+            Some(known) => *known = (state, Instant::now()),
+            None => {
+                watches.insert(name.to_owned(), (state, Instant::now()));
+            }
         }
     }
 
@@ -40,13 +48,19 @@ impl Watches {
 
     /// Have all watches seen everything at least once?
     pub fn all_synced(&self) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).values().all(|state| *state != WatchState::Starting)
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).values().all(|(state, _)| *state != WatchState::Starting)
     }
 
     /// Those that do not follow.
     fn behind(&self) -> Vec<String> {
         let watches = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        watches.iter().filter(|(_, state)| **state != WatchState::Following).map(|(name, state)| format!("{name}: {state:?}")).collect()
+        let is_behind = |state: WatchState, since: Instant| match state {
+            WatchState::Starting => true,
+            WatchState::Following => false,
+            WatchState::Failing => since.elapsed() < FAILING_FOR,
+        };
+        let behind = watches.iter().filter(|(_, (state, since))| is_behind(*state, *since));
+        behind.map(|(name, (state, _))| format!("{name}: {state:?}")).collect()
     }
 }
 

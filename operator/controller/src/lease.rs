@@ -4,6 +4,7 @@
 //! for its duration, by this process's own clock from when it last saw it change. Two processes cannot both write it:
 //! each write names the version it read.
 
+use crate::apply::explained;
 use jiff::Timestamp;
 use k8s_openapi::{
     api::coordination::v1::{Lease, LeaseSpec},
@@ -67,7 +68,9 @@ impl Elector {
             match self.attempt().await {
                 Ok(true) => return,
                 Ok(false) => {}
-                Err(error) => tracing::warn!(%error, "the Lease cannot be read or written; trying again"),
+                Err(error) => {
+                    tracing::warn!(error = explained(&*error), "the Lease cannot be read or written; trying again")
+                }
             }
             tokio::time::sleep(RETRY).await;
         }
@@ -76,15 +79,23 @@ impl Elector {
     /// Renews the Lease for as long as that works; returns once it is lost.
     pub async fn hold(&mut self) {
         let mut renewed = Instant::now();
+        let mut wait = RENEWAL;
         loop {
-            tokio::time::sleep(RENEWAL).await;
-            match self.attempt().await {
-                Ok(true) => renewed = Instant::now(),
-                Ok(false) => return,
-                Err(error) => tracing::warn!(%error, "the Lease was not renewed; trying again"),
-            }
-            if renewed.elapsed() > DURATION.saturating_sub(RENEWAL) {
-                return;
+            // Another takes the Lease once it was not renewed for its whole duration, so its holder ends before that, also
+            // while it waits for an answer.
+            let last = renewed + DURATION.saturating_sub(RENEWAL);
+            let attempt = async {
+                tokio::time::sleep(wait).await;
+                let begun = Instant::now();
+                (begun, self.attempt().await)
+            };
+            match tokio::time::timeout_at(last.into(), attempt).await {
+                Ok((begun, Ok(true))) => (renewed, wait) = (begun, RENEWAL),
+                Ok((_, Ok(false))) | Err(_) => return,
+                Ok((_, Err(error))) => {
+                    tracing::warn!(error = explained(&*error), "the Lease was not renewed; trying again");
+                    wait = RETRY;
+                }
             }
         }
     }

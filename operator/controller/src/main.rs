@@ -41,7 +41,12 @@ fn main() -> ExitCode {
     runtime.block_on(async {
         let _telemetry = match telemetry::init(config.log_format) {
             Ok(telemetry) => telemetry,
-            Err(error) => return stopped("logs or traces cannot be set up; check RUST_LOG and OTEL_EXPORTER_OTLP_ENDPOINT", &*error),
+            Err(error) => {
+                return stopped(
+                    "logs or traces cannot be set up; check RUST_LOG and OTEL_EXPORTER_OTLP_ENDPOINT",
+                    &*error,
+                );
+            }
         };
         match operator::run(config).await {
             Ok(()) => ExitCode::SUCCESS,

@@ -34,17 +34,26 @@ impl Metrics {
             registry: Registry::new(),
             reconciliations: counter("gotocloud_reconciliations_total", "Reconciliations of Instances.", &["result"])?,
             duration: HistogramVec::new(
-                HistogramOpts::new("gotocloud_reconciliation_duration_seconds", "Time to plan and to carry out.").buckets(vec![
-                    0.0001, 0.0005, 0.001, 0.005, 0.02, 0.1, 0.5, 2.0, 10.0, 60.0,
-                ]),
+                HistogramOpts::new("gotocloud_reconciliation_duration_seconds", "Time to plan and to carry out.")
+                    .buckets(vec![0.0001, 0.0005, 0.001, 0.005, 0.02, 0.1, 0.5, 2.0, 10.0, 60.0]),
                 &["phase"],
             )?,
             writes: counter("gotocloud_api_writes_total", "Requests that write to an API server.", &["verb", "kind"])?,
             objects: IntGauge::new("gotocloud_objects", "Objects that belong to instances.")?,
-            instances: IntGaugeVec::new(Opts::new("gotocloud_instances", "Instances."), &["application", "stage", "ready"])?,
+            instances: IntGaugeVec::new(
+                Opts::new("gotocloud_instances", "Instances."),
+                &["application", "stage", "ready"],
+            )?,
             leader: IntGauge::new("gotocloud_leader", "1 while this process is the one that acts.")?,
-            database_operations: counter("gotocloud_database_operations_total", "Operations on database servers.", &["operation", "result"])?,
-            removals_held: IntGauge::new("gotocloud_removals_held", "Instances whose removals wait for a person's word.")?,
+            database_operations: counter(
+                "gotocloud_database_operations_total",
+                "Operations on database servers.",
+                &["operation", "result"],
+            )?,
+            removals_held: IntGauge::new(
+                "gotocloud_removals_held",
+                "Instances whose removals wait for a person's word.",
+            )?,
         };
         let registry = &metrics.registry;
         registry.register(Box::new(metrics.reconciliations.clone()))?;

@@ -52,8 +52,10 @@ impl Observation {
         let platform_name = inputs::platform_name(&instance, establishment.as_deref());
         let platform = platform_name.and_then(|name| catalogue.platforms.get(&ObjectRef::new(name)));
         let all = catalogue.establishments.state();
-        let listing: Vec<_> =
-            grouping::groupings_of(&spec.establishment, all.iter().map(AsRef::as_ref)).into_iter().map(name_of).collect();
+        let listing: Vec<_> = grouping::groupings_of(&spec.establishment, all.iter().map(AsRef::as_ref))
+            .into_iter()
+            .map(name_of)
+            .collect();
         let groupings = all.iter().filter(|one| listing.contains(&name_of(one))).cloned().collect();
         let me = reference(&instance);
         let neighbours = catalogue
@@ -92,7 +94,12 @@ impl Observation {
     }
 
     /// All of it, in the form decisions take.
-    pub fn snapshot<'a>(&'a self, sight: Sight, pinned: Option<Pinned>, database_assured: Option<&'a str>) -> Snapshot<'a> {
+    pub fn snapshot<'a>(
+        &'a self,
+        sight: Sight,
+        pinned: Option<Pinned>,
+        database_assured: Option<&'a str>,
+    ) -> Snapshot<'a> {
         Snapshot {
             instance: &self.instance,
             application: self.application.as_deref(),
@@ -100,7 +107,11 @@ impl Observation {
             establishment: self.establishment.as_deref(),
             platform: self.platform.as_deref(),
             groupings: self.groupings.iter().map(AsRef::as_ref).collect(),
-            neighbours: self.neighbours.iter().map(|(one, application)| (one.as_ref(), application.as_deref())).collect(),
+            neighbours: self
+                .neighbours
+                .iter()
+                .map(|(one, application)| (one.as_ref(), application.as_deref()))
+                .collect(),
             platform_load: self.platform_load,
             namespace: sight.namespace,
             children: sight.children,

@@ -31,7 +31,7 @@ use std::{
     collections::{BTreeSet, HashMap},
     convert::Infallible,
     future::Future,
-    sync::{Arc, Mutex, RwLock},
+    sync::{Arc, Mutex, RwLock, atomic::AtomicUsize},
     time::Duration,
 };
 use tokio::{
@@ -59,7 +59,7 @@ enum Stop {
     BadCluster(#[source] kube::Error),
     #[error("{0} cannot be listened on: {1}; choose another with --listen")]
     Listen(std::net::SocketAddr, #[source] std::io::Error),
-    #[error("the Lease was lost: another process acts now")]
+    #[error("the Lease was lost: it could not be renewed in time, or another process acts now")]
     LeaseLost,
 }
 
@@ -98,7 +98,10 @@ async fn act_as_leader(
         act(&config, client, watches, metrics, stop).await;
         return Ok(());
     }
-    let me = config.pod_name.clone().unwrap_or_else(|| format!("process-{}-{:08x}", std::process::id(), rand::random::<u32>()));
+    let me = config
+        .pod_name
+        .clone()
+        .unwrap_or_else(|| format!("process-{}-{:08x}", std::process::id(), rand::random::<u32>()));
     let mut elector = Elector::new(client.clone(), &config.namespace, me.clone());
     tokio::select! {
         () = elector.acquire() => {}
@@ -145,16 +148,25 @@ async fn act(config: &Config, client: Client, watches: Watches, metrics: Metrics
         served: RwLock::default(),
         operator: Arc::new(operator),
         removal_limit_percent: config.removal_limit_percent.into(),
-        recorder: Recorder::new(client.clone(), Reporter { controller: names::FIELD_MANAGER.into(), instance: config.pod_name.clone() }),
+        active: AtomicUsize::new(0),
+        recorder: Recorder::new(
+            client.clone(),
+            Reporter { controller: names::FIELD_MANAGER.into(), instance: config.pod_name.clone() },
+        ),
         memory: Mutex::new(Memory::default()),
     });
-    let follower = Follower { client: client.clone(), context: Arc::clone(&context), watches: watches.clone(), queue: queue.clone() };
+    let follower = Follower {
+        client: client.clone(),
+        context: Arc::clone(&context),
+        watches: watches.clone(),
+        queue: queue.clone(),
+    };
     let follower = follower.look(HashMap::new(), &mut tasks).await;
     let (for_fleet, fleet_changes) = unbounded_channel();
     tasks.spawn(route(changes, Arc::clone(&context), queue, for_fleet));
     let fleet = Fleet { client, catalogue: Arc::clone(&catalogue), children, metrics };
     let fleet_context = Arc::clone(&context);
-    tasks.spawn(fleet.run(fleet_changes, move || fleet_context.served()));
+    tasks.spawn(fleet.run(fleet_changes, fleet_context));
     let stopping = stopped(stop);
     tokio::pin!(stopping);
     tokio::select! {
@@ -251,7 +263,8 @@ impl Follower {
                 (true, false) => {
                     self.watches.set(kind.name(), WatchState::Starting);
                     let children = Arc::clone(&self.context.executor.cluster.children);
-                    let follow = watching::follow(self.client.clone(), kind, children, self.watches.clone(), self.queue.clone());
+                    let follow =
+                        watching::follow(self.client.clone(), kind, children, self.watches.clone(), self.queue.clone());
                     followed.insert(kind, spawn(follow.boxed()));
                 }
                 (false, true) => {

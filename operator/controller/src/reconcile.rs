@@ -27,12 +27,15 @@ use kube::{
 use std::{
     collections::{BTreeSet, HashMap},
     convert::Infallible,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, RwLock,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::{Duration, Instant},
 };
 
 /// How long a report that does not press waits for more to be told with it.
-const TELL_AFTER: Duration = Duration::from_secs(2);
+const TELL_AFTER: Duration = Duration::from_secs(5);
 /// How often an Instance whose removals are held looks whether they still are.
 const HELD_RETRY: Duration = Duration::from_secs(5);
 
@@ -48,6 +51,8 @@ pub struct Context {
     pub operator: Arc<OperatorIdentity>,
     /// Share of the fleet's objects, in percent, that may be removed at once.
     pub removal_limit_percent: usize,
+    /// How many Instances are worked on at this moment.
+    pub active: AtomicUsize,
     /// Where events go.
     pub recorder: Recorder,
     /// What is remembered from one time to the next.
@@ -93,7 +98,9 @@ impl Context {
 
     /// The Instance as last written, where the watch is behind.
     fn latest(&self, who: &InstanceRef, watched: Arc<Instance>) -> Arc<Instance> {
-        let version = |instance: &Instance| instance.metadata.resource_version.as_deref().and_then(|text| text.parse::<u64>().ok());
+        let version = |instance: &Instance| {
+            instance.metadata.resource_version.as_deref().and_then(|text| text.parse::<u64>().ok())
+        };
         let mut memory = self.memory();
         let Some(recollection) = memory.by_instance.get_mut(who) else { return watched };
         match &recollection.written {
@@ -129,7 +136,9 @@ impl Context {
 pub async fn reconcile(watched: Arc<Instance>, context: Arc<Context>) -> Result<Action, Infallible> {
     let who = reference(&watched);
     let watched = context.latest(&who, watched);
+    context.active.fetch_add(1, Ordering::Relaxed);
     let result = pass(&context, &who, watched).await;
+    context.active.fetch_sub(1, Ordering::Relaxed);
     let (label, action) = match result {
         Ok(None) => {
             context.memory().by_instance.entry(who).or_default().attempts = 0;
@@ -215,7 +224,8 @@ async fn pass(context: &Context, who: &InstanceRef, instance: Arc<Instance>) -> 
 fn judge_removals(context: &Context, who: &InstanceRef, observation: &Observation, removals: usize) -> Removal {
     let now = Timestamp::now();
     let annotations = observation.platform.as_ref().and_then(|platform| platform.metadata.annotations.as_ref());
-    let allowed_until = annotations.and_then(|all| all.get(names::ANNOTATION_ALLOW_REMOVALS_UNTIL)).and_then(|text| text.parse().ok());
+    let allowed_until =
+        annotations.and_then(|all| all.get(names::ANNOTATION_ALLOW_REMOVALS_UNTIL)).and_then(|text| text.parse().ok());
     let fleet = context.executor.cluster.children.count();
     let mut memory = context.memory();
     memory.ledger.wish(&who.to_string(), removals, now);

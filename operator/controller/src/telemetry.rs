@@ -11,14 +11,19 @@ pub struct Telemetry(Option<SdkTracerProvider>);
 /// Sets up logs on standard error, filtered by `RUST_LOG`, and traces by OTLP where `OTEL_EXPORTER_OTLP_ENDPOINT` says
 /// where to.
 pub fn init(format: LogFormat) -> Result<Telemetry, Box<dyn std::error::Error>> {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,kube_runtime=warn,kube_client=warn"));
+    let filter = match std::env::var(EnvFilter::DEFAULT_ENV) {
+        Ok(filter) if !filter.is_empty() => EnvFilter::builder().parse(filter)?,
+        Ok(_) | Err(_) => EnvFilter::new("info,kube_runtime=warn,kube_client=warn"),
+    };
     let log = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     let log = match format {
         LogFormat::Json => log.json().flatten_event(true).boxed(),
         LogFormat::Pretty => log.with_target(false).boxed(),
     };
     let provider = exporter()?;
-    let traces = provider.as_ref().map(|provider| tracing_opentelemetry::layer().with_tracer(provider.tracer("gotocloud-operator")));
+    let traces = provider
+        .as_ref()
+        .map(|provider| tracing_opentelemetry::layer().with_tracer(provider.tracer("gotocloud-operator")));
     tracing_subscriber::registry().with(filter).with(log).with(traces).try_init()?;
     Ok(Telemetry(provider))
 }

@@ -1,6 +1,7 @@
 //! What is seen of the objects that instances are made of?
 
 use crate::{
+    apply::explained,
     children::{Children, InstanceRef, Seen, owner},
     health::{WatchState, Watches},
 };
@@ -48,11 +49,9 @@ pub async fn follow(
         fold(kind, seen.default_backoff(), &children, &watches, &changed).await;
     } else {
         let stream = watcher::watcher(Api::<PartialObjectMeta<DynamicObject>>::all_with(client, &resource), config);
-        let seen = stream.map_ok(|event| map(event, |object: PartialObjectMeta<DynamicObject>| Seen {
-            kind,
-            metadata: object.metadata,
-            whole: None,
-        }));
+        let seen = stream.map_ok(|event| {
+            map(event, |object: PartialObjectMeta<DynamicObject>| Seen { kind, metadata: object.metadata, whole: None })
+        });
         fold(kind, seen.default_backoff(), &children, &watches, &changed).await;
     }
 }
@@ -87,7 +86,7 @@ async fn fold(
         let state = if synced { WatchState::Following } else { WatchState::Starting };
         match event {
             Err(error) => {
-                tracing::warn!(%kind, %error, "watch failed; it is tried again");
+                tracing::warn!(%kind, error = explained(&error), "watch failed; it is tried again");
                 watches.set(kind.name(), if synced { WatchState::Failing } else { WatchState::Starting });
                 continue;
             }

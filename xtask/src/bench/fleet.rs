@@ -118,7 +118,9 @@ impl Fleet {
     pub async fn wait_until_ready(&self, client: &Client, patience: Duration) -> anyhow::Result<()> {
         let all = self.instances.len();
         let mut ready = HashSet::new();
-        let events = watcher(Api::<Instance>::all(client.clone()), watcher::Config::default()).default_backoff().applied_objects();
+        let events = watcher(Api::<Instance>::all(client.clone()), watcher::Config::default())
+            .default_backoff()
+            .applied_objects();
         let follow = async {
             let mut events = pin!(events);
             while let Some(instance) = events.try_next().await? {
@@ -132,13 +134,21 @@ impl Fleet {
             Ok(())
         };
         let result = tokio::time::timeout(patience, follow).await;
-        anyhow::ensure!(matches!(result, Ok(Ok(()))), "{} of {all} instances are ready after {patience:?}", ready.len());
+        anyhow::ensure!(
+            matches!(result, Ok(Ok(()))),
+            "{} of {all} instances are ready after {patience:?}",
+            ready.len()
+        );
         Ok(())
     }
 }
 
 /// Waits until `wanted` objects of a resource satisfy `holds`.
-pub async fn wait_for(api: Api<DynamicObject>, wanted: usize, holds: impl Fn(&DynamicObject) -> bool) -> anyhow::Result<()> {
+pub async fn wait_for(
+    api: Api<DynamicObject>,
+    wanted: usize,
+    holds: impl Fn(&DynamicObject) -> bool,
+) -> anyhow::Result<()> {
     let mut done = HashSet::new();
     let mut events = pin!(watcher(api, watcher::Config::default()).default_backoff().applied_objects());
     while let Some(object) = events.try_next().await? {
@@ -158,6 +168,7 @@ pub fn parameters() -> PatchParams {
 }
 
 fn object<K: DeserializeOwned>(kind: &str, name: &str, spec: &Value) -> anyhow::Result<K> {
-    let object = json!({"apiVersion": "gotocloud.amue.fr/v1alpha1", "kind": kind, "metadata": {"name": name}, "spec": spec});
+    let object =
+        json!({"apiVersion": "gotocloud.amue.fr/v1alpha1", "kind": kind, "metadata": {"name": name}, "spec": spec});
     serde_json::from_value(object).with_context(|| format!("the benchmark's {kind} is not of its type"))
 }

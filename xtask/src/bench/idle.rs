@@ -38,7 +38,8 @@ async fn measure(arguments: &IdleArgs) -> anyhow::Result<(gotocloud_harness::Aud
     let installation = tokio::task::block_in_place(|| installation(NAME, true))?;
     let client = client(&installation).await?;
     fleet.lay_ground(&client).await?;
-    let (applied, ready) = tokio::join!(fleet.apply(&client), fleet.wait_until_ready(&client, Duration::from_secs(1800)));
+    let (applied, ready) =
+        tokio::join!(fleet.apply(&client), fleet.wait_until_ready(&client, Duration::from_secs(1800)));
     applied?;
     ready?;
     tokio::time::sleep(SETTLE).await;

@@ -44,7 +44,8 @@ async fn by_operator(fleet: &Fleet) -> anyhow::Result<(f64, u64, f64, f64)> {
     let writes_before = operator.metric("gotocloud_api_writes_total")?;
     let step = Terminal.begin(&format!("{} instances by the operator", fleet.instances.len()));
     let begun = Instant::now();
-    let (applied, ready) = tokio::join!(fleet.apply(&client), fleet.wait_until_ready(&client, Duration::from_secs(1800)));
+    let (applied, ready) =
+        tokio::join!(fleet.apply(&client), fleet.wait_until_ready(&client, Duration::from_secs(1800)));
     applied?;
     ready?;
     let seconds = begun.elapsed().as_secs_f64();
@@ -52,6 +53,12 @@ async fn by_operator(fleet: &Fleet) -> anyhow::Result<(f64, u64, f64, f64)> {
     // What is still to be written belongs to the bill.
     tokio::time::sleep(Duration::from_secs(5)).await;
     let writes = operator.metric("gotocloud_api_writes_total")? - writes_before;
+    let (_, metrics) = operator.get("/metrics")?;
+    for line in
+        metrics.lines().filter(|line| line.starts_with("gotocloud_api_writes_total") || line.starts_with("process_cpu"))
+    {
+        eprintln!("  {line}");
+    }
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // a count of requests
     let writes = writes as u64;
     Ok((seconds, writes, rss_before, operator.metric("process_resident_memory_bytes")?))

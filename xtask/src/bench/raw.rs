@@ -20,7 +20,10 @@ use std::collections::{BTreeMap, BTreeSet};
 pub fn objects(fleet: &Fleet) -> anyhow::Result<Vec<Vec<(ObjectKey, Value)>>> {
     let served: BTreeSet<Kind> = Kind::ALL.into_iter().collect();
     let operator = OperatorIdentity {
-        service_account: Some((gotocloud_harness::operator::NAMESPACE.into(), gotocloud_harness::operator::SERVICE_ACCOUNT.into())),
+        service_account: Some((
+            gotocloud_harness::operator::NAMESPACE.into(),
+            gotocloud_harness::operator::SERVICE_ACCOUNT.into(),
+        )),
         instance_cluster_role: gotocloud_harness::operator::CLUSTER_ROLE.into(),
     };
     let instances = fleet.instances.iter().zip(&fleet.establishments);
@@ -69,7 +72,9 @@ fn applied(plan: &Plan<'_>) -> anyhow::Result<Vec<(ObjectKey, Value)>> {
             manifest["stringData"] = json!(request.content(&BTreeMap::new(), letters));
             Some((request.key().clone(), manifest))
         }
-        Step::EnsureDatabase(_) | Step::SealDatabase(_) | Step::DropDatabase(_) | Step::Remove(_) | Step::Release => None,
+        Step::EnsureDatabase(_) | Step::SealDatabase(_) | Step::DropDatabase(_) | Step::Remove(_) | Step::Release => {
+            None
+        }
     });
     Ok(made.collect())
 }

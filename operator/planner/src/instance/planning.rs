@@ -4,8 +4,8 @@ use super::deletion;
 use crate::{
     health::Health,
     inputs::{self, Inputs, full_name},
-    ownership,
     objects::{Kind, ObjectKey},
+    ownership,
     plan::{DatabaseRequest, InstanceMetadata, Plan, Refusal, Step, Verdict, Waiting},
     render::{self, Rendered, Surroundings},
     revision::{self, Choice},

@@ -16,7 +16,7 @@ use crate::{
 };
 use gotocloud_api::{
     InstanceStatus,
-    conditions::Reason,
+    conditions::{Condition, ConditionType, Reason},
     instance::{Inventory, InventoryEntry, RunningRelease},
 };
 use jiff::Timestamp;
@@ -87,8 +87,12 @@ pub fn report(snapshot: &Snapshot<'_>, plan: &Plan<'_>, outcome: &Outcome, now: 
 
 /// Does the step from one status to the other tell something that others act on?
 fn presses(before: &InstanceStatus, after: &InstanceStatus) -> bool {
-    let known = |status: &InstanceStatus| -> Vec<(String, String)> {
-        status.conditions.iter().map(|one| (one.type_.clone(), one.status.clone())).collect()
+    // The parts may wait for the whole; of what stalls, also another reason is news.
+    let whole = [ConditionType::Ready, ConditionType::Reconciling, ConditionType::Stalled].map(|kind| kind.to_string());
+    let known = |status: &InstanceStatus| -> Vec<(String, String, Option<String>)> {
+        let of_whole = status.conditions.iter().filter(|one| whole.contains(&one.type_));
+        let reason = |one: &Condition| (one.type_ == whole[2]).then(|| one.reason.clone());
+        of_whole.map(|one| (one.type_.clone(), one.status.clone(), reason(one))).collect()
     };
     (known(before), before.observed_generation, &before.endpoints, &before.release, &before.namespace)
         != (known(after), after.observed_generation, &after.endpoints, &after.release, &after.namespace)
@@ -173,7 +177,6 @@ fn inventory(before: &InstanceStatus, plan: &Plan<'_>, outcome: &Outcome) -> Inv
 #[cfg(test)]
 mod tests {
     use super::*;
-    use gotocloud_api::conditions::Condition;
     use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
     fn status(ready: &str, message: &str) -> InstanceStatus {
