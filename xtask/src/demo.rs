@@ -14,7 +14,7 @@ use std::{
 };
 
 /// How long the fleet may take to come up.
-const PATIENCE: Duration = Duration::from_secs(900);
+const PATIENCE: Duration = Duration::from_mins(15);
 /// Name of the demo's cluster.
 const NAME: &str = "gotocloud";
 
@@ -58,9 +58,9 @@ pub fn run(arguments: &DemoArgs) -> anyhow::Result<()> {
     drop(installation);
     // A cluster that was there before stays, with what was installed on it.
     if arguments.context.is_some() {
-        Installation::leave(&name)?
+        Installation::leave(&name)?;
     } else {
-        Installation::down(&name, &Terminal)?
+        Installation::down(&name, &Terminal)?;
     }
     result
 }

@@ -12,6 +12,9 @@
 //!
 //! A rule that one object alone can break stands in its schema (CEL); a rule that spans objects stands in the planner.
 
+// Clippy takes two printer columns of the same type for one written twice.
+#![allow(clippy::duplicated_attributes)]
+
 pub mod application;
 pub mod conditions;
 pub mod establishment;

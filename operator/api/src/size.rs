@@ -56,8 +56,8 @@ mod tests {
 
     #[test]
     fn the_class_follows_the_bounds_of_the_programme() {
-        let classes = [0.5, 14.9, 15.0, 49.9, 50.0, 119.9, 120.0, 300.0, 300.1].map(SizeClass::from_yearly_mass);
         use SizeClass::{Large, Medium, Small, VeryLarge, VerySmall};
+        let classes = [0.5, 14.9, 15.0, 49.9, 50.0, 119.9, 120.0, 300.0, 300.1].map(SizeClass::from_yearly_mass);
         assert_eq!(classes, [VerySmall, VerySmall, Small, Small, Medium, Medium, Large, Large, VeryLarge]);
     }
 }

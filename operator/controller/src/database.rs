@@ -22,7 +22,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 const CONNECTIONS: usize = 4;
 /// Longest wait for a connection, and for all that is asked over it.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-const WORK_TIMEOUT: Duration = Duration::from_secs(60);
+const WORK_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Who administers a database server.
 #[derive(Clone)]

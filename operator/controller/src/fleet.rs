@@ -59,7 +59,7 @@ impl Dirty {
                 self.platforms.insert(name.clone());
             }
             Change::Establishment(_) => {
-                self.establishments.extend(catalogue.establishments.state().iter().map(|one| one.name_any()))
+                self.establishments.extend(catalogue.establishments.state().iter().map(|one| one.name_any()));
             }
             Change::Instance(instance) => match catalogue.instance(instance) {
                 // What it was counted for is no longer known.

@@ -69,7 +69,7 @@ impl Elector {
                 Ok(true) => return,
                 Ok(false) => {}
                 Err(error) => {
-                    tracing::warn!(error = explained(&*error), "the Lease cannot be read or written; trying again")
+                    tracing::warn!(error = explained(&*error), "the Lease cannot be read or written; trying again");
                 }
             }
             tokio::time::sleep(RETRY).await;
@@ -127,7 +127,7 @@ impl Elector {
         let spec = lease.as_ref().and_then(|lease| lease.spec.clone()).unwrap_or_default();
         let write = async {
             match next(spec.holder_identity.as_deref(), &self.me, lease.is_some(), since.elapsed()) {
-                Move::Wait => return Ok(false),
+                Move::Wait => Ok(false),
                 Move::Create => {
                     let metadata = ObjectMeta { name: Some(NAME.to_owned()), ..ObjectMeta::default() };
                     let lease = Lease { metadata, spec: Some(self.renewed(&LeaseSpec::default())) };

@@ -69,6 +69,7 @@ impl Observation {
             .collect();
         let platform_load = platform.as_deref().map_or(0, |platform| load(&instance, platform, catalogue));
         Self {
+            instance,
             application,
             release,
             establishment,
@@ -78,7 +79,6 @@ impl Observation {
             platform_load,
             served,
             operator,
-            instance,
         }
     }
 

@@ -30,7 +30,6 @@ use kube::{
 use std::{
     collections::{BTreeSet, HashMap},
     convert::Infallible,
-    future::Future,
     sync::{Arc, Mutex, RwLock, atomic::AtomicUsize},
     time::Duration,
 };
@@ -129,7 +128,7 @@ async fn act_as_leader(
 async fn act(config: &Config, client: Client, watches: Watches, metrics: Metrics, stop: watch::Receiver<bool>) {
     let mut tasks = JoinSet::new();
     let (changed, changes) = unbounded_channel();
-    let (queue, queued) = unbounded_channel();
+    let (queue, wanted) = unbounded_channel();
     let children = Arc::new(Children::default());
     for kind in Kind::ALL.into_iter().filter(|kind| kind.is_watched() && !kind.is_optional()) {
         watches.set(kind.name(), WatchState::Starting);
@@ -174,7 +173,7 @@ async fn act(config: &Config, client: Client, watches: Watches, metrics: Metrics
         () = &mut stopping => return,
     }
     tasks.spawn(follower.keep_looking());
-    let queue = requests(queued, Arc::clone(&context)).take_until(stopping);
+    let queue = requests(wanted, Arc::clone(&context)).take_until(stopping);
     let config = controller::Config::default().concurrency(config.concurrency).debounce(DEBOUNCE);
     let reconciler = |instance, context| reconcile(instance, context).boxed();
     let on_error = |_: Arc<Instance>, error: &Infallible, _| -> Action { match *error {} };
@@ -316,9 +315,7 @@ fn stop_signal() -> std::io::Result<watch::Receiver<bool>> {
     Ok(receiver)
 }
 
-fn stopped(mut stop: watch::Receiver<bool>) -> impl Future<Output = ()> + Send + Sync + 'static {
-    async move {
-        // An error means that the sender is gone, which it is only when the process ends.
-        let _ = stop.wait_for(|stop| *stop).await;
-    }
+async fn stopped(mut stop: watch::Receiver<bool>) {
+    // An error means that the sender is gone, which it is only when the process ends.
+    let _ = stop.wait_for(|stop| *stop).await;
 }

@@ -169,12 +169,11 @@ fn every_quota_holds_what_the_autoscaler_may_ask_for() {
 
 /// The most pods there may be at once, with the thousandths of processors and bytes they request.
 fn most(objects: &[Object]) -> [u128; 3] {
-    let scaled = |name: &Value| {
-        of_kind(objects, Kind::HorizontalPodAutoscaler).find(|scaler| scaler["metadata"]["name"] == *name)
-    };
+    let autoscaler =
+        |name: &Value| of_kind(objects, Kind::HorizontalPodAutoscaler).find(|one| one["metadata"]["name"] == *name);
     let components = of_kind(objects, Kind::Deployment).map(|deployment| {
-        let scaler = scaled(&deployment["metadata"]["name"]);
-        let replicas = scaler.map_or(&deployment["spec"]["replicas"], |scaler| &scaler["spec"]["maxReplicas"]);
+        let scaler = autoscaler(&deployment["metadata"]["name"]);
+        let replicas = scaler.map_or(&deployment["spec"]["replicas"], |one| &one["spec"]["maxReplicas"]);
         // One more for a rolling update.
         (
             replicas.as_u64().unwrap_or_default() + 1,

@@ -38,8 +38,7 @@ async fn measure(arguments: &IdleArgs) -> anyhow::Result<(gotocloud_harness::Aud
     let installation = tokio::task::block_in_place(|| installation(NAME, true))?;
     let client = client(&installation).await?;
     fleet.lay_ground(&client).await?;
-    let (applied, ready) =
-        tokio::join!(fleet.apply(&client), fleet.wait_until_ready(&client, Duration::from_secs(1800)));
+    let (applied, ready) = tokio::join!(fleet.apply(&client), fleet.wait_until_ready(&client, Duration::from_mins(30)));
     applied?;
     ready?;
     tokio::time::sleep(SETTLE).await;

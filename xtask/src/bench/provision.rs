@@ -44,8 +44,7 @@ async fn by_operator(fleet: &Fleet) -> anyhow::Result<(f64, u64, f64, f64)> {
     let writes_before = operator.metric("gotocloud_api_writes_total")?;
     let step = Terminal.begin(&format!("{} instances by the operator", fleet.instances.len()));
     let begun = Instant::now();
-    let (applied, ready) =
-        tokio::join!(fleet.apply(&client), fleet.wait_until_ready(&client, Duration::from_secs(1800)));
+    let (applied, ready) = tokio::join!(fleet.apply(&client), fleet.wait_until_ready(&client, Duration::from_mins(30)));
     applied?;
     ready?;
     let seconds = begun.elapsed().as_secs_f64();

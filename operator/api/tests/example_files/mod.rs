@@ -30,7 +30,9 @@ impl Examples {
             let documents: Vec<Value> =
                 serde_yaml::from_multiple(&text).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
             assert!(!documents.is_empty(), "{}: no object", file.display());
-            documents.iter().for_each(|document| examples.add(document, &file));
+            for document in &documents {
+                examples.add(document, &file);
+            }
         }
         examples
     }
@@ -43,7 +45,7 @@ impl Examples {
             Some("Establishment") => add(&mut self.establishments, document, file),
             Some("Instance") => add(&mut self.instances, document, file),
             Some("Namespace") => {
-                self.namespaces.push(document["metadata"]["name"].as_str().unwrap_or_default().to_owned())
+                self.namespaces.push(document["metadata"]["name"].as_str().unwrap_or_default().to_owned());
             }
             kind => panic!("{}: an object of kind {kind:?}", file.display()),
         }
