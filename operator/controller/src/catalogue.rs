@@ -40,6 +40,8 @@ pub struct Catalogue {
     /// All Instances.
     pub instances: Store<Instance>,
     by_establishment: Mutex<HashMap<String, BTreeSet<InstanceRef>>>,
+    /// The members of each grouping, as they were when its last change was told.
+    members: Mutex<HashMap<String, BTreeSet<String>>>,
 }
 
 /// What changed in the catalogue.
@@ -57,6 +59,8 @@ pub enum Change {
     Platform(String),
     /// An Establishment's spec.
     Establishment(String),
+    /// An Instance that had, or waited for, a place on a Platform is gone.
+    Place(String),
 }
 
 type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -76,6 +80,7 @@ impl Catalogue {
             establishments,
             instances,
             by_establishment: Mutex::default(),
+            members: Mutex::default(),
         });
         let tasks: Vec<Task> = vec![
             Box::pin(specs(client, w1, watches, changed, Change::Application)),
@@ -114,7 +119,14 @@ impl Catalogue {
         references.iter().filter_map(|reference| self.instance(reference)).collect()
     }
 
-    /// The Instances that a change may concern.
+    /// The members of a grouping; none of what is no grouping.
+    fn members(&self, establishment: &str) -> BTreeSet<String> {
+        let grouping =
+            self.establishments.get(&ObjectRef::new(establishment)).and_then(|one| one.spec.grouping.clone());
+        grouping.into_iter().flat_map(|grouping| grouping.members).map(|member| member.name).collect()
+    }
+
+    /// The Instances that a change, told once, may concern.
     pub fn concerned(&self, change: &Change) -> Vec<InstanceRef> {
         let having = |matches: &dyn Fn(&Instance) -> bool| -> Vec<InstanceRef> {
             self.instances.state().iter().filter(|one| matches(one)).map(|one| reference(one)).collect()
@@ -122,24 +134,37 @@ impl Catalogue {
         match change {
             Change::Instance(instance) => vec![instance.clone()],
             Change::Neighbours(name) => self.of_establishment(name).iter().map(|one| reference(one)).collect(),
-            Change::Application(name) => having(&|one| one.spec.application == *name),
+            // Its neighbours too: by its interfaces, flows are open on their side as well.
+            Change::Application(name) => {
+                let mut concerned = BTreeSet::new();
+                for one in having(&|one| one.spec.application == *name) {
+                    let establishment =
+                        self.instance(&one).map(|one| one.spec.establishment.clone()).unwrap_or_default();
+                    concerned.extend(self.of_establishment(&establishment).iter().map(|one| reference(one)));
+                    concerned.insert(one);
+                }
+                concerned.into_iter().collect()
+            }
             Change::Release(name) => having(&|one| inputs::release_name(one) == Some(name)),
             Change::Platform(name) => having(&|one| {
                 let establishment = self.establishments.get(&ObjectRef::new(&one.spec.establishment));
                 inputs::platform_name(one, establishment.as_deref()) == Some(name)
                     || inputs::placed_on(one) == Some(name)
             }),
-            // Its members too, whom it may group.
+            Change::Place(name) => having(&|one| {
+                let establishment = self.establishments.get(&ObjectRef::new(&one.spec.establishment));
+                inputs::placed_on(one).is_none() && inputs::platform_name(one, establishment.as_deref()) == Some(name)
+            }),
+            // Its members too, whom it may group, and those it no longer has.
             Change::Establishment(name) => {
-                let members: BTreeSet<String> = self
-                    .establishments
-                    .get(&ObjectRef::new(name))
-                    .and_then(|one| one.spec.grouping.clone())
-                    .into_iter()
-                    .flat_map(|grouping| grouping.members)
-                    .map(|member| member.name)
-                    .collect();
-                let names = members.iter().map(String::as_str).chain([name.as_str()]);
+                let present = self.members(name);
+                let mut members = self.members.lock().unwrap_or_else(PoisonError::into_inner);
+                let former = members.remove(name).unwrap_or_default();
+                if !present.is_empty() {
+                    members.insert(name.clone(), present.clone());
+                }
+                drop(members);
+                let names = present.union(&former).map(String::as_str).chain([name.as_str()]);
                 names.flat_map(|name| self.of_establishment(name)).map(|one| reference(&one)).collect()
             }
         }
@@ -218,6 +243,10 @@ fn follow_instances(
             let _ = changed.send(Change::Instance(who.clone()));
             if is_gone {
                 known.remove(&who);
+                let of = catalogue.establishments.get(&ObjectRef::new(&establishment));
+                if let Some(platform) = inputs::platform_name(&instance, of.as_deref()) {
+                    let _ = changed.send(Change::Place(platform.to_owned()));
+                }
                 let _ = changed.send(Change::Neighbours(establishment));
             } else if known.insert(who, told.clone()).is_some_and(|before| before != told) {
                 let _ = changed.send(Change::Neighbours(establishment));

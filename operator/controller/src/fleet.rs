@@ -45,7 +45,7 @@ impl Dirty {
     /// Notes whom a change concerns.
     pub fn mark(&mut self, change: &Change, catalogue: &Catalogue) {
         match change {
-            Change::Neighbours(_) => {}
+            Change::Neighbours(_) | Change::Place(_) => {}
             Change::Application(name) => {
                 self.applications.insert(name.clone());
                 let releases = catalogue.releases.state();

@@ -2,6 +2,7 @@
 
 use crate::{HUB, INSTANCES, objects};
 use anyhow::Context as _;
+use gotocloud_api::names;
 use gotocloud_harness::{
     AuditCounts, AuditFilter, Build, Cluster, ClusterSpec, Installation, Moment, OperatorProcess, Progress, audit,
 };
@@ -145,14 +146,41 @@ impl Fleet {
         }
     }
 
-    /// The objects that the label selector takes, all with an empty one; of all namespaces with an empty one.
+    /// The objects that the label selector takes, all with an empty one; of all namespaces with an empty one. None where
+    /// the API is not served.
     pub fn list(&self, resource: &str, namespace: &str, selector: &str) -> Vec<Value> {
         let query = format!("?labelSelector={}", selector.replace('=', "%3D").replace('/', "%2F").replace(',', "%2C"));
-        let mut list = self.request(Method::GET, &path(resource, namespace, "", &query), "", &Value::Null).unwrap();
-        match list["items"].take() {
-            Value::Array(items) => items,
-            _ => Vec::new(),
+        match self.request(Method::GET, &path(resource, namespace, "", &query), "", &Value::Null) {
+            Ok(mut list) => serde_json::from_value(list["items"].take()).unwrap(),
+            Err(refused) if refused.code == 404 => Vec::new(),
+            Err(refused) => panic!("{resource}: {refused}"),
         }
+    }
+
+    /// The objects that bear the labels of an Instance of [`HUB`], by kind, as the operator's inventory orders them.
+    pub fn children(&self, instance: &str) -> Vec<(Kind, Value)> {
+        let labels = [
+            (names::LABEL_MANAGED_BY, names::FIELD_MANAGER),
+            (names::LABEL_INSTANCE_NAMESPACE, HUB),
+            (names::LABEL_INSTANCE, instance),
+        ];
+        let selector = labels.map(|(key, value)| format!("{key}={value}")).join(",");
+        let of_kind = |kind: Kind| {
+            let namespace = if kind == Kind::Namespace { String::new() } else { names::workload_namespace(instance) };
+            self.list(&resource(kind), &namespace, &selector).into_iter().map(move |mut object| {
+                // What a list holds does not say so itself.
+                object["apiVersion"] = json!(kind.api_version());
+                object["kind"] = json!(kind.name());
+                (kind, object)
+            })
+        };
+        Kind::ALL.into_iter().flat_map(of_kind).collect()
+    }
+
+    /// An object of an Instance of [`HUB`], which must be there.
+    pub fn child(&self, kind: Kind, instance: &str, name: &str) -> Value {
+        let found = self.get(&resource(kind), &names::workload_namespace(instance), name);
+        found.unwrap_or_else(|| panic!("{instance} has no {kind} {name}"))
     }
 
     /// Applies an object (server-side, as field manager `test`, which takes over what others own).
