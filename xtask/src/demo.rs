@@ -3,13 +3,13 @@
 use anyhow::Context as _;
 use clap::Args;
 use gotocloud_api::Instance;
-use gotocloud_harness::{Build, Cluster, ClusterSpec, Installation, Terminal, installation::ADMIN_SECRET};
+use gotocloud_harness::{Build, Cluster, ClusterSpec, Installation, Terminal, fleet};
 use gotocloud_planner::fleet::is_ready;
 use indicatif::{ProgressBar, ProgressStyle};
-use serde_json::{Value, json};
+use serde_json::json;
 use std::{
     io::IsTerminal as _,
-    path::{Path, PathBuf},
+    path::PathBuf,
     time::{Duration, Instant},
 };
 
@@ -71,7 +71,7 @@ fn show(arguments: &DemoArgs, installation: &Installation, begun: Instant) -> an
     let cluster = &installation.cluster;
     let applied = Instant::now();
     for folder in [examples.join("catalogue"), fleet] {
-        cluster.apply(&objects(&folder, installation)?.to_string())?;
+        cluster.apply(&fleet::list(&fleet::read(&folder, installation)?))?;
     }
     let instances = rise(installation)?;
     let seconds = applied.elapsed().as_secs_f64();
@@ -103,42 +103,6 @@ fn show(arguments: &DemoArgs, installation: &Installation, begun: Instant) -> an
         );
     }
     anyhow::ensure!(ready == instances.len() && ready > 0, "{ready} of {} instances are ready", instances.len());
-    Ok(())
-}
-
-/// All objects in the YAML files below a folder, as one List, namespaces first. A Platform whose database server is
-/// administered through the demo's Secret gets the demo's own server.
-fn objects(folder: &Path, installation: &Installation) -> anyhow::Result<Value> {
-    let mut objects = Vec::new();
-    read(folder, &mut objects)?;
-    anyhow::ensure!(!objects.is_empty(), "there is no YAML in {}", folder.display());
-    for object in &mut objects {
-        if let Some(server) =
-            object.pointer_mut("/spec/database/server").filter(|server| server["adminSecretName"] == ADMIN_SECRET)
-        {
-            server["host"] = json!(installation.postgres.host);
-            server["port"] = json!(installation.postgres.port);
-            server["caCertificate"] = json!(installation.postgres.ca_pem);
-        }
-    }
-    objects.sort_by_key(|object| (object["kind"] != "Namespace", object["kind"] == "Instance"));
-    Ok(json!({"apiVersion": "v1", "kind": "List", "items": objects}))
-}
-
-fn read(folder: &Path, objects: &mut Vec<Value>) -> anyhow::Result<()> {
-    let entries = std::fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))?;
-    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.map(|entry| entry.path())).collect::<Result<_, _>>()?;
-    paths.sort();
-    for path in paths {
-        if path.is_dir() {
-            read(&path, objects)?;
-        } else if path.extension().is_some_and(|extension| extension == "yaml") {
-            let text = std::fs::read_to_string(&path)?;
-            let documents: Vec<Value> =
-                serde_yaml::from_multiple(&text).with_context(|| format!("{} is not YAML", path.display()))?;
-            objects.extend(documents.into_iter().filter(Value::is_object));
-        }
-    }
     Ok(())
 }
 

@@ -19,6 +19,7 @@ pub mod cache;
 pub mod cluster;
 mod control_plane;
 pub mod existing;
+pub mod fleet;
 mod go_modules;
 pub mod installation;
 pub mod operator;

@@ -12,6 +12,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::missing_panics_doc)] // A test fails by panicking.
 
 mod fleet;
+pub mod fleet_2022;
 pub mod objects;
 mod runner;
 mod sql;

@@ -26,7 +26,8 @@ impl Fleet {
         })
     }
 
-    async fn log_in(&self, user: &str, password: &str, database: &str) -> anyhow::Result<Client> {
+    /// A connection that lasts as long as its handle.
+    pub async fn log_in(&self, user: &str, password: &str, database: &str) -> anyhow::Result<Client> {
         let postgres = &self.installation.postgres;
         let mut roots = rustls::RootCertStore::empty();
         roots.add(CertificateDer::from_pem_slice(postgres.ca_pem.as_bytes())?)?;
