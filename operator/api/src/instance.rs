@@ -174,6 +174,7 @@ pub struct RunningRelease {
 
 /// The rendered revision that pins an instance's pods.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
 pub struct RevisionStatus {
     /// Hash of what its pods are made from: the name's end of a `ControllerRevision` in its namespace.
     pub running: String,

@@ -8,6 +8,7 @@
 use crate::objects::{Kind, Object, ObjectKey};
 use gotocloud_api::{InstanceSpec, instance::RevisionStatus};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 
 /// What pods are to be made from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -118,9 +119,26 @@ fn differences(path: &str, old: &Value, new: &Value, lines: &mut Vec<String>) {
                 differences(&format!("{path}[{index}]"), a, b, lines);
             }
         }
+        (Value::Array(a), Value::Array(b)) => {
+            let (named_a, named_b) = (by_name(a), by_name(b));
+            let mut names: Vec<_> = named_a.keys().chain(named_b.keys()).collect();
+            names.sort_unstable();
+            names.dedup();
+            for name in names {
+                let of = |named: &BTreeMap<String, &Value>| named.get(name).map_or(Value::Null, |&item| item.clone());
+                differences(&format!("{path}[{name}]"), &of(&named_a), &of(&named_b), lines);
+            }
+        }
         _ if old == new => {}
         _ => lines.push(format!("{path} from {} to {}", short(old), short(new))),
     }
+}
+
+/// The items of a list by their names, or by their places where not all have one.
+fn by_name(items: &[Value]) -> BTreeMap<String, &Value> {
+    let names: Option<Vec<&str>> = items.iter().map(|item| item.get("name")?.as_str()).collect();
+    let place = |at: usize| names.as_ref().map_or_else(|| at.to_string(), |names| names[at].to_owned());
+    items.iter().enumerate().map(|(at, item)| (place(at), item)).collect()
 }
 
 fn short(value: &Value) -> String {
@@ -172,6 +190,25 @@ mod tests {
             ["Deployment web: spec.template.spec.containers[0].image from a to b"]
         );
         assert_eq!(changes(&[object("a")], &[], 10), ["Deployment web is removed"]);
+    }
+
+    #[test]
+    fn a_list_that_grows_is_told_by_what_is_added() {
+        let object = |env: Value| Object {
+            key: ObjectKey::new(Kind::Deployment, "gtc-a", "web"),
+            manifest: json!({"spec": {"env": env}}),
+        };
+        let pinned = object(json!([{"name": "URL", "value": "a"}, {"name": "ZONE", "value": "z"}]));
+        let rendered = object(
+            json!([{"name": "NEW", "value": "n"}, {"name": "URL", "value": "b"}, {"name": "ZONE", "value": "z"}]),
+        );
+        assert_eq!(
+            changes(&[pinned], &[rendered], 10),
+            [
+                "Deployment web: spec.env[NEW] from nothing to {\"name\":\"NEW\",\"value\":\"n\"}",
+                "Deployment web: spec.env[URL].value from a to b"
+            ]
+        );
     }
 
     #[test]
