@@ -310,7 +310,8 @@ pub(super) fn has_finalizer(instance: &Instance) -> bool {
 }
 
 /// Who holds the namespace that `instance` needs, given its labels. One that keeps the data of an Instance of the same
-/// name, but of another establishment or application, is another's: what it keeps is not for this one to read.
+/// name, but of another establishment or application, is another's: what it keeps is not for this one to read. One that
+/// the Instance's own status speaks of is its own, whatever somebody wrote on it since.
 pub fn namespace_holder(
     instance: &Instance,
     labels: Option<&BTreeMap<String, String>>,
@@ -321,9 +322,10 @@ pub fn namespace_holder(
     let label = |key: &str| labels.and_then(|labels| labels.get(key)).map(String::as_str);
     let establishment = label(names::LABEL_ESTABLISHMENT).unwrap_or(&instance.spec.establishment);
     let application = label(names::LABEL_APPLICATION).unwrap_or(&instance.spec.application);
+    let is_lived_in = instance.status.as_ref().is_some_and(|status| status.namespace.is_some());
     if holder != full_name(instance) {
         NamespaceHolder::Another(holder)
-    } else if (establishment, application) == (&*instance.spec.establishment, &*instance.spec.application) {
+    } else if is_lived_in || (establishment, application) == (&*instance.spec.establishment, &*instance.spec.application) {
         NamespaceHolder::Itself { terminating }
     } else {
         NamespaceHolder::Another(format!("{holder} of {establishment}, whose {application} it keeps"))
