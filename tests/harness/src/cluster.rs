@@ -189,7 +189,8 @@ impl Cluster {
             Record::read(name)?.with_context(|| format!("there is no cluster {name}: start it with `cluster up`"))?;
         let directory = control_plane::directory(name)?;
         let context = format!("kwok-{name}");
-        let cluster = Self { name: name.to_owned(), context, directory, kubectl: record.kubectl, kwokctl: record.kwokctl };
+        let cluster =
+            Self { name: name.to_owned(), context, directory, kubectl: record.kubectl, kwokctl: record.kwokctl };
         anyhow::ensure!(cluster.is_healthy(), "cluster {name} does not run: start it with `cluster up`");
         Ok(cluster)
     }

@@ -18,7 +18,7 @@ use crate::processes::{Process, written_in};
 /// What a process of the operator is called in its command line.
 const MARK: &str = "gotocloud-operator";
 /// How long it may take to have seen everything.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// How the operator is built.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -110,7 +110,14 @@ impl OperatorProcess {
         command
             .arg("--listen")
             .arg(&address)
-            .args(["--namespace", NAMESPACE, "--service-account", SERVICE_ACCOUNT, "--binding-cluster-role", CLUSTER_ROLE])
+            .args([
+                "--namespace",
+                NAMESPACE,
+                "--service-account",
+                SERVICE_ACCOUNT,
+                "--binding-cluster-role",
+                CLUSTER_ROLE,
+            ])
             .args(["--log-format", "pretty", "--pod-name", &options.pod_name])
             .args(&options.arguments)
             .env("KUBECONFIG", &options.kubeconfig)
@@ -151,8 +158,16 @@ impl OperatorProcess {
             }
             // Right after its start, the process still bears the name of the one it was forked from.
             let is_young = deadline.saturating_duration_since(Instant::now()) + Duration::from_secs(1) > PATIENCE;
-            anyhow::ensure!(is_young || self.process.runs(MARK), "the operator ended: see {}", self.log_path().display());
-            anyhow::ensure!(Instant::now() < deadline, "the operator does not get ready: see {}", self.log_path().display());
+            anyhow::ensure!(
+                is_young || self.process.runs(MARK),
+                "the operator ended: see {}",
+                self.log_path().display()
+            );
+            anyhow::ensure!(
+                Instant::now() < deadline,
+                "the operator does not get ready: see {}",
+                self.log_path().display()
+            );
             std::thread::sleep(Duration::from_millis(50));
         }
     }
@@ -241,5 +256,5 @@ pub fn install_chart(cluster: &Cluster, helm: &Path, arguments: &[&str]) -> anyh
         .context("cannot run helm")?;
     anyhow::ensure!(output.status.success(), "helm: {}", String::from_utf8_lossy(&output.stderr).trim_end());
     let definitions = ["--for=condition=Established", "crd", "-l", "app.kubernetes.io/part-of=gotocloud"];
-    cluster.wait_for(&definitions, Duration::from_secs(60))
+    cluster.wait_for(&definitions, Duration::from_mins(1))
 }

@@ -52,7 +52,9 @@ impl OptionalApi {
     #[must_use]
     pub const fn resources(self) -> &'static [&'static str] {
         match self {
-            Self::GatewayApi => &["gatewayclasses", "gateways", "listenersets", "httproutes", "grpcroutes", "referencegrants"],
+            Self::GatewayApi => {
+                &["gatewayclasses", "gateways", "listenersets", "httproutes", "grpcroutes", "referencegrants"]
+            }
             Self::CertManager => &["certificates", "certificaterequests", "issuers", "clusterissuers"],
             Self::PrometheusOperator => &["servicemonitors", "podmonitors", "prometheusrules"],
             Self::CloudNativePg => &["clusters", "databases", "poolers", "backups", "scheduledbackups"],

@@ -325,7 +325,9 @@ pub fn namespace_holder(
     let is_lived_in = instance.status.as_ref().is_some_and(|status| status.namespace.is_some());
     if holder != full_name(instance) {
         NamespaceHolder::Another(holder)
-    } else if is_lived_in || (establishment, application) == (&*instance.spec.establishment, &*instance.spec.application) {
+    } else if is_lived_in
+        || (establishment, application) == (&*instance.spec.establishment, &*instance.spec.application)
+    {
         NamespaceHolder::Itself { terminating }
     } else {
         NamespaceHolder::Another(format!("{holder} of {establishment}, whose {application} it keeps"))
