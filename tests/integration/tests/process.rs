@@ -341,7 +341,9 @@ fn a_wrong_configuration_ends_it_with_one_clear_sentence(fleet: &mut Fleet) {
     let here = ("KUBECONFIG", kubeconfig.to_str().unwrap());
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let taken = taken.local_addr().unwrap().to_string();
-    let cases: [(&[&str], Vec<(&str, &str)>, &str); 8] = [
+    // Arguments, environment, and what must be said.
+    type Case<'a> = (&'a [&'a str], Vec<(&'a str, &'a str)>, &'a str);
+    let cases: [Case<'_>; 8] = [
         (
             &["--concurrency=0"],
             vec![here],
@@ -408,7 +410,7 @@ fn it_says_so_while_the_api_server_does_not_answer_and_removes_nothing(fleet: &m
     std::thread::sleep(Duration::from_secs(5));
     fleet.cluster().restart_missing().unwrap();
     let begun = Instant::now();
-    eventually(Duration::from_secs(60), "/readyz is 200", || match operator.get("/readyz") {
+    eventually(Duration::from_mins(1), "/readyz is 200", || match operator.get("/readyz") {
         Ok((200, _)) => Ok(()),
         other => Err(format!("{other:?}")),
     });
