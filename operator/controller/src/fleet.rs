@@ -28,6 +28,9 @@ use tokio::sync::mpsc::UnboundedReceiver;
 
 /// How long nothing must have changed before the statuses are written.
 const QUIET: Duration = Duration::from_secs(1);
+/// How often Platforms are looked at all the same: what the cluster serves, and which namespaces keep data, change
+/// without a word.
+const LOOK_AGAIN: Duration = Duration::from_secs(30);
 /// The longest they wait for that, while a whole fleet changes.
 const AT_LATEST: Duration = Duration::from_secs(30);
 
@@ -101,10 +104,16 @@ impl Fleet {
     /// Writes what changed, each time something may have, until `changes` has no more senders.
     pub async fn run(self, mut changes: UnboundedReceiver<Change>, context: Arc<Context>) {
         let mut dirty = Dirty::default();
+        let mut looked = tokio::time::Instant::now();
         loop {
-            match changes.recv().await {
-                None => return,
-                Some(change) => dirty.mark(&change, &self.catalogue),
+            match tokio::time::timeout_at(looked + LOOK_AGAIN, changes.recv()).await {
+                Ok(None) => return,
+                Ok(Some(change)) => dirty.mark(&change, &self.catalogue),
+                Err(_) => {}
+            }
+            if looked.elapsed() >= LOOK_AGAIN {
+                looked = tokio::time::Instant::now();
+                dirty.platforms.extend(self.catalogue.platforms.state().iter().map(|one| one.name_any()));
             }
             let at_latest = tokio::time::Instant::now() + AT_LATEST;
             while tokio::time::Instant::now() < at_latest {
@@ -116,12 +125,14 @@ impl Fleet {
                 }
             }
             if !dirty.is_empty() {
-                self.write(&std::mem::take(&mut dirty), &context.served()).await;
+                dirty.everything = !self.write(&std::mem::take(&mut dirty), &context.served()).await;
             }
         }
     }
 
-    async fn write(&self, dirty: &Dirty, served: &BTreeSet<Kind>) {
+    /// Writes what changed; false where a status could not be written.
+    async fn write(&self, dirty: &Dirty, served: &BTreeSet<Kind>) -> bool {
+        let mut is_done = true;
         let instances = self.catalogue.instances.state();
         self.count(&instances);
         let now = Timestamp::now();
@@ -131,7 +142,7 @@ impl Fleet {
             if concerned(&dirty.applications, &name) {
                 let of_it = instances.iter().filter(|instance| instance.spec.application == name).map(AsRef::as_ref);
                 let status = fleet::application(&one, of_it, now);
-                self.patch::<Application>(&name, one.status.as_ref() == Some(&status), &status).await;
+                is_done &= self.patch::<Application>(&name, one.status.as_ref() == Some(&status), &status).await;
             }
         }
         for one in self.catalogue.releases.state() {
@@ -140,7 +151,7 @@ impl Fleet {
                 let application = self.catalogue.applications.get(&ObjectRef::new(&one.spec.application));
                 let of_it = instances.iter().filter(|instance| instance.spec.application == one.spec.application);
                 let status = fleet::release(&one, application.as_deref(), of_it.map(AsRef::as_ref), now);
-                self.patch::<Release>(&name, one.status.as_ref() == Some(&status), &status).await;
+                is_done &= self.patch::<Release>(&name, one.status.as_ref() == Some(&status), &status).await;
             }
         }
         for one in self.catalogue.platforms.state() {
@@ -149,7 +160,7 @@ impl Fleet {
                 let missing = fleet::missing_apis(&one, served);
                 let status =
                     fleet::platform(&one, instances.iter().map(AsRef::as_ref), self.retained(&name), &missing, now);
-                self.patch::<Platform>(&name, one.status.as_ref() == Some(&status), &status).await;
+                is_done &= self.patch::<Platform>(&name, one.status.as_ref() == Some(&status), &status).await;
             }
         }
         let establishments = self.catalogue.establishments.state();
@@ -159,17 +170,18 @@ impl Fleet {
                 let of_it = self.catalogue.of_establishment(&name);
                 let all = establishments.iter().map(AsRef::as_ref);
                 let status = fleet::establishment(one, of_it.iter().map(AsRef::as_ref), all, now);
-                self.patch::<Establishment>(&name, one.status.as_ref() == Some(&status), &status).await;
+                is_done &= self.patch::<Establishment>(&name, one.status.as_ref() == Some(&status), &status).await;
             }
         }
+        is_done
     }
 
-    async fn patch<K>(&self, name: &str, is_same: bool, status: &impl Serialize)
+    async fn patch<K>(&self, name: &str, is_same: bool, status: &impl Serialize) -> bool
     where
         K: Resource<DynamicType = (), Scope = ClusterResourceScope> + Clone + Debug + DeserializeOwned,
     {
         if is_same {
-            return;
+            return true;
         }
         let kind = K::kind(&());
         let manifest =
@@ -177,10 +189,12 @@ impl Fleet {
         self.metrics.writes.with_label_values(&["patch", &format!("{kind}/status")]).inc();
         let parameters = PatchParams::apply(names::FIELD_MANAGER).force();
         match Api::<K>::all(self.client.clone()).patch_status(name, &parameters, &Patch::Apply(&manifest)).await {
-            Ok(_) => {}
-            Err(kube::Error::Api(status)) if status.code == 404 => {}
-            // The next change of the fleet brings the next try.
-            Err(error) => tracing::warn!(%kind, name, %error, "a status was not written"),
+            Ok(_) => true,
+            Err(kube::Error::Api(status)) if status.code == 404 => true,
+            Err(error) => {
+                tracing::warn!(%kind, name, %error, "a status was not written; it is tried again");
+                false
+            }
         }
     }
 
