@@ -16,7 +16,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// Long enough for an operator that would change something to have done it.
 const A_WHILE: Duration = Duration::from_secs(5);
 const CONSENTING: &str = "pegase-inuc";
-const STAGED: &str = "sinaps-poitiers";
+const STAGED: &str = "pegase-utbm";
 const RELEASED: &str = "caplab";
 const DRIFTED: &str = "pegase-engees";
 
@@ -123,7 +123,11 @@ fn assert_unchanged(before: &Running, fleet: &Fleet, but: &[&str]) {
     let (before, after) = (before.without(but), Running::of(fleet).without(but));
     let moved: Vec<_> = before.pods.iter().filter(|(pod, uid)| after.pods.get(*pod) != Some(uid)).collect();
     assert_eq!(moved, Vec::<(&String, &String)>::new(), "pods that no longer run");
-    assert_eq!(before, after);
+    assert_eq!(before.pods.len(), after.pods.len(), "pods that are new");
+    for (deployment, was) in &before.deployments {
+        assert_eq!(Some(was), after.deployments.get(deployment), "{deployment}");
+    }
+    assert_eq!(before.deployments.len(), after.deployments.len());
 }
 
 fn another_operator_version_changes_no_pod(fleet: &mut Fleet) {
@@ -172,9 +176,7 @@ fn until_old_pods_are_gone(fleet: &Fleet, before: &Running, instance: &str) {
 
 fn an_edit_of_its_own_stage_or_release_is_a_consent(fleet: &mut Fleet) {
     let before = Running::of(fleet);
-    let stage = fleet.instance(STAGED)["spec"]["stage"].clone();
-    let next = if stage == "FullProduction" { "PartialProduction" } else { "FullProduction" };
-    fleet.edit(STAGED, &json!({"spec": {"stage": next}}));
+    fleet.edit(STAGED, &json!({"spec": {"stage": "FullProduction"}}));
     fleet.edit(RELEASED, &json!({"spec": {"release": "caplab-v2.0"}}));
     for name in [STAGED, RELEASED] {
         fleet.until(name, "up to date", |one| settled(one).and_then(|()| is_up_to_date(one)).is_ok());
@@ -197,6 +199,12 @@ fn a_pinned_deployment_that_is_deleted_comes_back_as_it_was(fleet: &mut Fleet) {
     });
     fleet.until(DRIFTED, "it waits for a consent", |one| settled(one).and_then(|()| awaits_consent(one)).is_ok());
     assert_eq!(&Running::of(fleet).deployments[&web].2, template, "from the revision, not from today's rendering");
+    // It comes back with one pod; its HorizontalPodAutoscaler brings it the others.
+    let pods = |running: &Running| running.within(DRIFTED).pods.len();
+    eventually(PATIENCE, "it has as many pods as before", || {
+        let now = pods(&Running::of(fleet));
+        if now == pods(&before) { Ok(()) } else { Err(now) }
+    });
     // A field that somebody changed is put back to what the revision holds, too.
     let image = json!({"spec": {"template": {"spec": {"containers": [{"name": "api", "image": "registry.example.org/wrong"}]}}}});
     let patch =
