@@ -143,8 +143,8 @@ fn a_field_that_somebody_changes_is_put_right_within_a_second(fleet: &mut Fleet)
             kind.api_version(),
             kind.plural()
         );
-        let changed = fleet.request(http::Method::PATCH, &path, content, &change).unwrap();
-        assert_ne!(changed.pointer(pointer).cloned(), before, "{kind} {name} was changed");
+        let answer = fleet.request(http::Method::PATCH, &path, content, &change).unwrap();
+        assert_ne!(answer.pointer(pointer).cloned(), before, "{kind} {name} was changed");
         let what = format!("{kind} {name} {pointer}");
         figures.push((what.clone(), until(&what, || at() == before)));
     }
@@ -336,7 +336,7 @@ fn at_rest_nothing_is_written_and_nothing_listed(fleet: &mut Fleet) {
 
 fleet_tests!(
     "it-drift",
-    |spec| spec.audit(),
+    gotocloud_harness::ClusterSpec::audit,
     [
         the_fleet_of_this_file_is_ready,
         an_object_of_any_kind_that_somebody_deletes_is_back_within_a_second,
