@@ -113,7 +113,7 @@ fn an_instance_cannot_take_all_connections_of_the_server(fleet: &mut Fleet) {
         for _ in 0..3 {
             open.push(fleet.log_in("ours", &password, "ours").await.unwrap());
         }
-        let error = fleet.log_in("ours", &password, "ours").await.err().expect("a fourth connection");
+        let error = fleet.log_in("ours", &password, "ours").await.expect_err("a fourth connection");
         assert!(format!("{error:?}").contains("too many connections for role"), "{error:?}");
     });
     fleet.sql_as("theirs", &self::password(fleet, "theirs"), "theirs", "SELECT 1").unwrap();
@@ -251,7 +251,7 @@ fn the_operator_may_do_nothing_outside_the_namespaces_of_instances(fleet: &mut F
         assert!(said.contains(why), "{arguments:?}: {said}");
     };
     let only = "only where the namespace is called gtc-";
-    for namespace in ["somebody", "default", HUB, NAMESPACE] {
+    for namespace in ["somebody", "kube-node-lease", HUB, NAMESPACE] {
         refused(&["delete", "namespace", namespace, "--wait=false"], only);
     }
     refused(&["label", "namespace", "kube-system", "a=b"], only);
