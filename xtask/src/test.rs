@@ -23,6 +23,8 @@ pub enum Suite {
     Chart,
     /// The operator against the real API server.
     Integration,
+    /// The operator killed at random moments, again and again, and what comes of it: only when named, for its length.
+    Crash,
     /// Licences and sources of all dependencies, by cargo-deny, which is built where it is missing: only when named.
     Licences,
 }
@@ -52,6 +54,7 @@ impl Suite {
             Self::Harness => vec![package("gotocloud-harness")],
             Self::Chart => vec![package("gotocloud-chart-tests")],
             Self::Integration => vec![package("gotocloud-integration")],
+            Self::Crash => vec![vec!["test", "--package", "gotocloud-integration", "--test", "crash", "--locked"]],
             Self::Licences => vec![
                 vec!["install", "cargo-deny", "--locked", "--version", CARGO_DENY, "--quiet"],
                 vec!["deny", "check", "licenses", "bans", "sources"],
@@ -75,7 +78,7 @@ struct Tally {
 /// Runs the suites named, or all.
 pub fn run(checkout: &Path, suites: &[Suite]) -> anyhow::Result<()> {
     let suites = if suites.is_empty() { &Suite::ALL[..] } else { suites };
-    if suites.iter().any(|suite| matches!(suite, Suite::Harness | Suite::Chart | Suite::Integration)) {
+    if suites.iter().any(|suite| matches!(suite, Suite::Harness | Suite::Chart | Suite::Integration | Suite::Crash)) {
         Tools::ensure(&Tool::ALL, &Terminal)?;
     }
     let (mut rows, mut all) = (Vec::new(), Tally::default());
