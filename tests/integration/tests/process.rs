@@ -336,13 +336,14 @@ fn every_line_of_its_log_is_json(fleet: &mut Fleet) {
     assert!(begun.elapsed() < Duration::from_secs(8), "the Lease was given back");
 }
 
+/// Arguments, environment, and what must be said.
+type Case<'a> = (&'a [&'a str], Vec<(&'a str, &'a str)>, &'a str);
+
 fn a_wrong_configuration_ends_it_with_one_clear_sentence(fleet: &mut Fleet) {
     let kubeconfig = fleet.cluster().kubeconfig_path();
     let here = ("KUBECONFIG", kubeconfig.to_str().unwrap());
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let taken = taken.local_addr().unwrap().to_string();
-    // Arguments, environment, and what must be said.
-    type Case<'a> = (&'a [&'a str], Vec<(&'a str, &'a str)>, &'a str);
     let cases: [Case<'_>; 8] = [
         (
             &["--concurrency=0"],
