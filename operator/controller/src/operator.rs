@@ -127,14 +127,14 @@ async fn act_as_leader(
 /// Watches, plans and applies until told to stop; returns once what was in hand is finished.
 async fn act(config: &Config, client: Client, watches: Watches, metrics: Metrics, stop: watch::Receiver<bool>) {
     let mut tasks = JoinSet::new();
-    let (changed, changes) = unbounded_channel();
+    let (tell, changes) = unbounded_channel();
     let (queue, wanted) = unbounded_channel();
     let children = Arc::new(Children::default());
     for kind in Kind::ALL.into_iter().filter(|kind| kind.is_watched() && !kind.is_optional()) {
         watches.set(kind.name(), WatchState::Starting);
         tasks.spawn(watching::follow(client.clone(), kind, Arc::clone(&children), watches.clone(), queue.clone()));
     }
-    let (catalogue, following) = Catalogue::follow(&client, &watches, &changed);
+    let (catalogue, following) = Catalogue::follow(&client, &watches, &tell);
     for task in following {
         tasks.spawn(task);
     }

@@ -304,8 +304,8 @@ fn a_killed_operator_comes_back_to_what_an_undisturbed_one_makes(fleet: &mut Fle
         assert_eq!(before == passwords(fleet), data == Data::Kept, "a password is kept as long as the data");
     }
 
-    let mut moments: Vec<f64> = (0..3).map(|_| random.random_range(0.0..40.0)).collect();
-    moments.sort_by(f64::total_cmp);
+    // Once while it is deleted, twice while it rises.
+    let moments = [0.0..30.0, 30.0..50.0, 50.0..70.0].map(|span| random.random_range(span));
     let now = Instant::now();
     let mut killer =
         Killer { moments: moments.iter().map(|at| now + Duration::from_secs_f64(*at)).collect(), told: Vec::new() };
