@@ -12,7 +12,8 @@
 //! statuses of other kinds; and how often a NetworkPolicy was edited, as neighbours went and came. Of
 //! generated passwords the length is compared, and that they log in.
 //!
-//! `GOTOCLOUD_CRASH_SEED` repeats the random choices of a run, which tells its seed.
+//! `GOTOCLOUD_CRASH_SEED` repeats the random choices of a run, which tells its seed; `GOTOCLOUD_CRASH_ROUNDS` does more
+//! rounds or fewer.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)] // A test fails by panicking.
 
@@ -252,6 +253,7 @@ fn assert_databases(fleet: &Fleet, instances: &[&Value], reference: &BTreeMap<St
 fn a_killed_operator_comes_back_to_what_an_undisturbed_one_makes(fleet: &mut Fleet) {
     let seed =
         std::env::var("GOTOCLOUD_CRASH_SEED").ok().map_or_else(rand::random, |seed| seed.parse::<u64>().unwrap());
+    let rounds = std::env::var("GOTOCLOUD_CRASH_ROUNDS").map_or(ROUNDS, |rounds| rounds.parse().unwrap());
     println!("  GOTOCLOUD_CRASH_SEED={seed}");
     let mut random = StdRng::seed_from_u64(seed);
     let whole = Instant::now();
@@ -287,7 +289,7 @@ fn a_killed_operator_comes_back_to_what_an_undisturbed_one_makes(fleet: &mut Fle
         reference.len()
     );
 
-    for round in 1..=ROUNDS {
+    for round in 1..=rounds {
         let some: Vec<&Value> = instances.choose_multiple(&mut random, PER_ROUND).collect();
         let (data, span) = if round % 5 == 0 { (Data::Deleted, spans[1]) } else { (Data::Kept, spans[0]) };
         let passwords = |fleet: &Fleet| -> Vec<Option<String>> {
@@ -317,7 +319,7 @@ fn a_killed_operator_comes_back_to_what_an_undisturbed_one_makes(fleet: &mut Fle
     );
     until_same(fleet, &reference, &format!("the last round of seed {seed}"));
     assert_databases(fleet, &every, &reference);
-    println!("  {ROUNDS} rounds and one of the whole fleet in {:.0} s", whole.elapsed().as_secs_f64());
+    println!("  {rounds} rounds and one of the whole fleet in {:.0} s", whole.elapsed().as_secs_f64());
 }
 
 fleet_tests!("it-crash", |spec| spec, [a_killed_operator_comes_back_to_what_an_undisturbed_one_makes]);

@@ -264,7 +264,7 @@ fn the_operator_may_do_nothing_outside_the_namespaces_of_instances(fleet: &mut F
     }
     refused(
         &["create", "rolebinding", "in", "--clusterrole=cluster-admin", &subject, "--namespace", "gtc-ours"],
-        "not granted",
+        "not currently held",
     );
     for namespace in ["somebody", "gtc-somebody", "gtc-ours"] {
         assert!(
