@@ -16,6 +16,8 @@
 #![allow(clippy::duplicated_attributes)]
 
 pub mod application;
+pub mod calendar;
+pub mod change_freeze;
 pub mod conditions;
 pub mod establishment;
 pub mod instance;
@@ -29,6 +31,8 @@ pub mod uai;
 pub mod version;
 
 pub use application::{Application, ApplicationSpec, ApplicationStatus};
+pub use calendar::{Weekday, Window};
+pub use change_freeze::{ChangeFreeze, ChangeFreezeSpec, ChangeFreezeStatus};
 pub use establishment::{Establishment, EstablishmentSpec, EstablishmentStatus};
 pub use instance::{Instance, InstanceSpec, InstanceStatus};
 pub use platform::{Platform, PlatformSpec, PlatformStatus};
