@@ -1,6 +1,6 @@
 //! What is a product of the catalogue?
 
-use crate::{Quantity, SizeClass, Stage, conditions::Condition, version::VersionScheme};
+use crate::{Quantity, SizeClass, Stage, Window, conditions::Condition, version::VersionScheme};
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -42,6 +42,11 @@ pub struct ApplicationSpec {
     pub sizes: SizeTable,
     /// What each stage implies.
     pub stages: StageTable,
+    /// When its instances may be changed, in their establishments' local time; empty: whenever the campaign and the
+    /// establishment allow.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 20))]
+    pub windows: Vec<Window>,
     /// Name of the Application this one replaces. Both run side by side during partial production.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 63))]

@@ -1,6 +1,6 @@
 //! For whom do instances run?
 
-use crate::{SizeClass, application::InstanceCounts, conditions::Condition, size::CEL_CLASS_OF_MASS, uai::Uai};
+use crate::{SizeClass, Window, application::InstanceCounts, conditions::Condition, size::CEL_CLASS_OF_MASS, uai::Uai};
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -46,6 +46,14 @@ pub struct EstablishmentSpec {
     #[serde(default = "paris")]
     #[schemars(length(min = 1, max = 64), regex(pattern = "^[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*$"))]
     pub time_zone: String,
+    /// When its instances may be changed, in its local time; empty: whenever the campaign and the application allow.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 20))]
+    pub windows: Vec<Window>,
+    /// The namespace in which its own people may write Deferrals.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 63))]
+    pub namespace: Option<String>,
     /// Name of the Platform its instances run on, where the Instance names none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 63))]

@@ -1,6 +1,12 @@
 //! One application for one establishment: what is asked, and how it stands.
 
-use crate::{Quantity, SizeClass, Stage, conditions::Condition, names::INSTANCE_NAME_MAX, release::EnvVar};
+use crate::{
+    Quantity, SizeClass, Stage,
+    conditions::Condition,
+    names::INSTANCE_NAME_MAX,
+    release::EnvVar,
+    upgrade::{Rollout, UpgradeStatus},
+};
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -24,6 +30,7 @@ use serde::{Deserialize, Serialize};
     printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].status"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     printcolumn(name = "Message", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].message", priority = 1),
+    printcolumn(name = "Upgrade", type_ = "string", json_path = ".status.upgrade.phase", priority = 1),
     printcolumn(name = "URL", type_ = "string", json_path = ".status.endpoints[0].url", priority = 1),
     selectable = ".spec.application",
     selectable = ".spec.establishment",
@@ -58,6 +65,9 @@ pub struct InstanceSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 253))]
     pub release: Option<String>,
+    /// The campaign that chose `release` or `stage`, written with them. Not for people to write.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollout: Option<Rollout>,
     /// Name of the Platform to run on; none: the establishment's `homePlatform`. It cannot change.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 63))]
@@ -143,6 +153,12 @@ pub struct InstanceStatus {
     /// The release whose pods are asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub release: Option<RunningRelease>,
+    /// Its way from one release to another: the present one, or the last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upgrade: Option<UpgradeStatus>,
+    /// The campaign by which its stage was last reached.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stage_rollout: Option<Rollout>,
     /// The rendered revision that pins its pods, and what waits for a consent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revision: Option<RevisionStatus>,

@@ -17,8 +17,11 @@
 
 pub mod application;
 pub mod calendar;
+pub mod campaign;
 pub mod change_freeze;
 pub mod conditions;
+pub mod deferral;
+pub mod duration;
 pub mod establishment;
 pub mod instance;
 pub mod names;
@@ -28,11 +31,15 @@ pub mod release;
 pub mod size;
 pub mod stage;
 pub mod uai;
+pub mod upgrade;
 pub mod version;
 
 pub use application::{Application, ApplicationSpec, ApplicationStatus};
 pub use calendar::{Weekday, Window};
+pub use campaign::{Campaign, CampaignSpec, CampaignStatus};
 pub use change_freeze::{ChangeFreeze, ChangeFreezeSpec, ChangeFreezeStatus};
+pub use deferral::{Deferral, DeferralSpec};
+pub use duration::Duration;
 pub use establishment::{Establishment, EstablishmentSpec, EstablishmentStatus};
 pub use instance::{Instance, InstanceSpec, InstanceStatus};
 pub use platform::{Platform, PlatformSpec, PlatformStatus};

@@ -1,6 +1,6 @@
 //! What is one version of an application made of?
 
-use crate::{Quantity, conditions::Condition, version::VersionScheme};
+use crate::{Duration, Quantity, conditions::Condition, version::VersionScheme};
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -59,6 +59,25 @@ pub struct ReleaseSpec {
     /// Until when this version is supported.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub support: Option<Support>,
+    /// What other applications of the same establishment must run for it to work with them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32))]
+    pub requires: Vec<Requirement>,
+    /// Does it mend a vulnerability? Then establishments cannot defer it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub security: bool,
+}
+
+/// The oldest version of another application that this one works with, where the establishment has it at all.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Requirement {
+    /// Name of the other Application.
+    #[schemars(length(min = 1, max = 63))]
+    pub application: String,
+    /// Its oldest version that will do, as its scheme writes it.
+    #[schemars(length(min = 1, max = 256))]
+    pub at_least: String,
 }
 
 /// One Deployment of the application.
@@ -262,8 +281,20 @@ pub struct Migration {
     /// Image by digest: `REGISTRY/NAME@sha256:` and 64 hexadecimal digits.
     #[schemars(length(max = 400), regex(pattern = "^[^@ ]+@sha256:[0-9a-f]{64}$"))]
     pub image: String,
-    /// Whether the version before can run on the data after it. If not, the way back is a restore.
+    /// Command, instead of the image's own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32), inner(length(max = 1024)))]
+    pub command: Vec<String>,
+    /// Environment variables, as those of a component. The job is told of the database by nothing else.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64))]
+    pub env: Vec<EnvVar>,
+    /// Whether the version before can run on the data after it. If not, pods are stopped and a backup is taken before,
+    /// and the way back is a restore.
     pub reversible: bool,
+    /// Longest that it may take.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deadline: Option<Duration>,
 }
 
 /// Until when a version is supported.

@@ -23,6 +23,7 @@ pub mod inputs;
 pub mod instance;
 pub mod objects;
 pub mod ownership;
+pub mod path;
 pub mod plan;
 mod quota;
 pub mod removals;
@@ -31,6 +32,7 @@ pub mod retry;
 pub mod revision;
 pub mod secrets;
 pub mod snapshot;
+pub mod upgrade;
 pub mod variables;
 
 pub use objects::{Kind, Object, ObjectKey};

@@ -1,0 +1,517 @@
+//! What is changed across a fleet, in which order, and how carefully?
+
+use crate::{Stage, calendar::Window, conditions::Condition, duration::Duration};
+use k8s_openapi::apimachinery::pkg::{
+    apis::meta::v1::{LabelSelector, Time},
+    util::intstr::IntOrString,
+};
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// One change to a fleet, wave by wave. As a `Draft` it shows its whole plan and touches nothing.
+#[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[kube(
+    group = "gotocloud.amue.fr",
+    version = "v1alpha1",
+    kind = "Campaign",
+    derive = "PartialEq",
+    status = "CampaignStatus",
+    shortname = "gcamp",
+    category = "gotocloud",
+    doc = "One change to a fleet, wave by wave. As a Draft it shows its whole plan and touches nothing.",
+    printcolumn(name = "Application", type_ = "string", json_path = ".spec.application"),
+    printcolumn(name = "State", type_ = "string", json_path = ".spec.state"),
+    printcolumn(name = "Phase", type_ = "string", json_path = ".status.phase"),
+    printcolumn(name = "Targets", type_ = "integer", json_path = ".status.counts.targets"),
+    printcolumn(name = "Done", type_ = "integer", json_path = ".status.counts.done"),
+    printcolumn(name = "Failed", type_ = "integer", json_path = ".status.counts.failed"),
+    printcolumn(name = "End", type_ = "date", json_path = ".status.estimatedEnd", priority = 1),
+    printcolumn(
+        name = "Message",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type=='Ready')].message",
+        priority = 1
+    ),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    selectable = ".spec.application",
+    selectable = ".spec.state"
+)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("(has(self.upgrade) ? 1 : 0) + (has(self.provision) ? 1 : 0) + (has(self.promote) ? 1 : 0) == 1")
+    .message("give exactly one of upgrade, provision and promote"))]
+#[x_kube(validation = Rule::new("oldSelf.state != 'Aborted' || self.state == 'Aborted'")
+    .message("an aborted campaign stays aborted: make a new one"))]
+#[x_kube(validation = Rule::new("oldSelf.state == 'Draft' || self.state != 'Draft'")
+    .message("a campaign that has run cannot become a Draft again: set state: Paused to hold it"))]
+#[x_kube(validation = Rule::new("oldSelf.state == 'Draft' || (has(self.upgrade) == has(oldSelf.upgrade) && has(self.provision) == has(oldSelf.provision) \
+    && has(self.promote) == has(oldSelf.promote) && (!has(self.upgrade) || self.upgrade == oldSelf.upgrade) \
+    && (!has(self.promote) || self.promote == oldSelf.promote) && (!has(self.provision) || self.provision == oldSelf.provision))")
+    .message("what a campaign does cannot change once it is no Draft: abort it and make a new one"))]
+pub struct CampaignSpec {
+    /// Name of the Application whose instances it changes.
+    #[schemars(length(min = 1, max = 63))]
+    #[x_kube(validation = Rule::new("self == oldSelf").message("application cannot change: make a new Campaign"))]
+    pub application: String,
+    /// Namespace, in the hub, of the Instances it changes or makes.
+    #[serde(default = "hub")]
+    #[schemars(length(min = 1, max = 63))]
+    #[x_kube(validation = Rule::new("self == oldSelf").message("namespace cannot change: make a new Campaign"))]
+    pub namespace: String,
+    /// What is to be done.
+    #[serde(default)]
+    pub state: CampaignState,
+    /// Brings the targets to a release.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upgrade: Option<Upgrade>,
+    /// Makes the instances of the targets, which are establishments.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provision: Option<Provision>,
+    /// Brings the targets to a stage.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub promote: Option<Promote>,
+    /// The waves, in their order. The first is the canary.
+    #[schemars(length(min = 1, max = 50))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub waves: Vec<Wave>,
+    /// When a target may begin, in its establishment's local time, beside its own windows and its application's; empty:
+    /// at any time.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 20))]
+    pub windows: Vec<Window>,
+    /// What to do about a target that fails.
+    #[serde(default)]
+    pub on_failure: OnFailure,
+    /// Whether instances that come to match a wave that has begun take part.
+    #[serde(default)]
+    pub late_joiners: LateJoiners,
+    /// How `maxConcurrent` counts.
+    #[serde(default)]
+    pub weight: Weight,
+    /// Most targets at once on one platform, over all waves; none: as many as the waves allow.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 10000))]
+    pub max_concurrent_per_platform: Option<u32>,
+    /// Most targets at once whose data is on one database server, over all waves; none: as many as the waves allow.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 10000))]
+    pub max_concurrent_per_database_server: Option<u32>,
+    /// Longest that pods may take to be ready, and a verification to succeed, each, before the target has failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub progress_deadline: Option<Duration>,
+    /// Most days by which an establishment may defer itself by a Deferral, from the start of its wave. A release that
+    /// mends a vulnerability is not deferred.
+    #[serde(default)]
+    #[schemars(range(min = 0, max = 90))]
+    pub max_deferral_days: u32,
+    /// When all is to be done, RFC 3339. A campaign that cannot be done by then says so as a `Draft`; it does not stop
+    /// by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finish_by: Option<Time>,
+    /// Raise it by one to have every target that failed, or was left out for a reason that has passed, tried again.
+    #[serde(default)]
+    #[schemars(range(min = 0, max = 1000))]
+    pub retry_failed: u32,
+    /// By name of a target: raise it by one to have that target alone tried again.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub retry: BTreeMap<String, u32>,
+    /// Names of targets to leave out, also such that failed: they no longer count against `maxFailures`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 500), inner(length(max = 63)))]
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    pub skip: Vec<String>,
+    /// Names of waves whose done targets go back to the release they came from, where that needs no restore.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 50), inner(length(max = 63)))]
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    pub roll_back: Vec<String>,
+}
+
+fn hub() -> String {
+    "gotocloud".into()
+}
+
+/// What a campaign is to do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum CampaignState {
+    /// Show the plan, and touch nothing.
+    #[default]
+    Draft,
+    /// Go on, within its waves, windows and limits.
+    Running,
+    /// Begin nothing new; what has begun is finished.
+    Paused,
+    /// Begin nothing new, for good. What has not touched anything yet is withdrawn, what has is finished.
+    Aborted,
+}
+
+/// Brings targets to a release.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Upgrade {
+    /// Name of the Release. Where it is not reached in one step, the shortest allowed way is taken step by step.
+    #[schemars(length(min = 1, max = 253))]
+    pub release: String,
+}
+
+/// Makes instances for establishments.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Provision {
+    /// Name of the Release they start with.
+    #[schemars(length(min = 1, max = 253))]
+    pub release: String,
+    /// The stage they start in.
+    #[serde(default)]
+    pub stage: Stage,
+    /// Labels of the Instances made, beside the `cohort` that an Establishment hands on.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+}
+
+/// Brings targets to a stage.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Promote {
+    /// The stage. Targets that are in it or beyond are left as they are.
+    pub stage: Stage,
+}
+
+/// Some targets, and how carefully they are changed.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Wave {
+    /// Name, unique within the campaign: a DNS label.
+    #[schemars(length(min = 1, max = 63), regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
+    pub name: String,
+    /// Who is in it.
+    pub targets: Targets,
+    /// Who is not, though `targets` says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exclude: Option<Targets>,
+    /// Most targets at once: a number, or a share such as `10%` of the wave, rounded up.
+    #[serde(default = "one")]
+    #[x_kube(validation = Rule::new("type(self) == int ? self >= 1 && self <= 10000 : self.matches('^([1-9][0-9]?|100)%$')")
+        .message("maxConcurrent is a number from 1, or a share from 1% to 100%: with none at once the wave would never end"))]
+    pub max_concurrent: IntOrString,
+    /// How many targets may fail before nothing new begins: a number, or a share such as `5%` of the wave, rounded down.
+    #[serde(default = "zero")]
+    #[x_kube(validation = Rule::new("type(self) == int ? self >= 0 && self <= 10000 : self.matches('^([0-9]|[1-9][0-9]|100)%$')")
+        .message("maxFailures is a number from 0, or a share from 0% to 100%"))]
+    pub max_failures: IntOrString,
+    /// How long each target is watched after it was changed, before it is done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub soak: Option<Duration>,
+    /// Before when it does not begin, RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_before: Option<Time>,
+    /// Whether a person says that it may begin.
+    #[serde(default)]
+    pub approval: Approval,
+    /// The person's word.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approved: Option<Approved>,
+    /// What must be true of a target before it is done, beside its health.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 10))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub gates: Vec<Gate>,
+}
+
+fn one() -> IntOrString {
+    IntOrString::Int(1)
+}
+
+fn zero() -> IntOrString {
+    IntOrString::Int(0)
+}
+
+/// Who is in a wave: all that one of the three names. For `provision` they are Establishments, else Instances.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[x_kube(validation = Rule::new("has(self.names) || has(self.selector) || has(self.cohort)")
+    .message("give at least one of names, selector and cohort"))]
+pub struct Targets {
+    /// By name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 1000), inner(length(max = 63)))]
+    pub names: Vec<String>,
+    /// By label.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub selector: Option<LabelSelector>,
+    /// By the label `cohort`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 63))]
+    pub cohort: Option<String>,
+}
+
+/// Whether a person says that a wave may begin.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum Approval {
+    /// It begins by itself once those before it are done.
+    #[default]
+    Automatic,
+    /// It waits for `approved`.
+    Manual,
+}
+
+/// A person's word that a wave may begin.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Approved {
+    /// Who: the name under which the API server knows the person who writes this; anybody else's is refused.
+    #[schemars(length(min = 1, max = 253))]
+    pub by: String,
+    /// Why, if it is to be remembered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 300))]
+    pub reason: Option<String>,
+}
+
+/// Something that must be true of a target, and stay true, before it is done.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Gate {
+    /// Name, unique within the wave.
+    #[schemars(length(min = 1, max = 63))]
+    pub name: String,
+    /// A PromQL expression; `${namespace}`, `${instance}` and `${establishment}` stand for the target's. It is true where
+    /// it has a result and none of its values is 0, and unknown where it has none.
+    #[schemars(length(min = 1, max = 2000))]
+    pub promql: String,
+    /// How long it must be true without a break.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub during: Option<Duration>,
+}
+
+/// What to do about a target that fails.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum OnFailure {
+    /// Take it back to the release it came from, where that needs no restore; go on within `maxFailures`.
+    #[default]
+    Rollback,
+    /// Leave it as it is, and begin nothing new before a person retries or skips it.
+    Pause,
+    /// Leave it as it is; go on within `maxFailures`.
+    Continue,
+}
+
+/// Whether instances that come to match a wave that has begun take part.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum LateJoiners {
+    /// They do, within the limits of their wave; waves that began go on.
+    #[default]
+    Include,
+    /// They do not; they are counted as left out.
+    Exclude,
+}
+
+/// How `maxConcurrent` counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum Weight {
+    /// Each target is one.
+    #[default]
+    Targets,
+    /// Each target is as many as the establishments it serves. One that is over the limit by itself runs alone.
+    Establishments,
+}
+
+/// What the operator reports of a campaign.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CampaignStatus {
+    /// The generation of the spec this status was computed from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// Where it is.
+    #[serde(default)]
+    pub phase: CampaignPhase,
+    /// All its targets, counted.
+    #[serde(default)]
+    pub counts: Counts,
+    /// Each wave.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub waves: Vec<WaveStatus>,
+    /// What is being changed now; the first 50.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub running: Vec<TargetStatus>,
+    /// What failed; the first 50.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub failed: Vec<TargetStatus>,
+    /// What holds it up, and what to look at before it runs; the first 50.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub findings: Vec<Finding>,
+    /// What was decided, newest last; the last 100.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub decisions: Vec<Decision>,
+    /// When it will be done, by what its targets took so far.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub estimated_end: Option<Time>,
+    /// When its first wave began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<Time>,
+    /// When its last target was done, or when it was aborted and nothing was in between any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finished_at: Option<Time>,
+    /// `Ready` once it is done; `Reconciling` while it goes on; `Stalled` where a person is needed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub conditions: Vec<Condition>,
+}
+
+/// Where a campaign is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum CampaignPhase {
+    /// It shows its plan.
+    #[default]
+    Draft,
+    /// It cannot run as it is written; its findings say why.
+    Invalid,
+    /// It goes on.
+    Running,
+    /// A person holds it.
+    Paused,
+    /// More failed than may, or what failed waits for a person.
+    Halted,
+    /// It was aborted, and what had begun is being finished.
+    Aborting,
+    /// It was aborted, and nothing is in between.
+    Aborted,
+    /// All its targets are done or left out.
+    Completed,
+}
+
+/// Targets, counted by where they stand.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Counts {
+    /// All.
+    #[serde(default)]
+    pub targets: u32,
+    /// Not begun.
+    #[serde(default)]
+    pub pending: u32,
+    /// Being changed.
+    #[serde(default)]
+    pub running: u32,
+    /// Changed, and watched.
+    #[serde(default)]
+    pub soaking: u32,
+    /// Done, by their own proof.
+    #[serde(default)]
+    pub done: u32,
+    /// Where they should be already, by no doing of this campaign.
+    #[serde(default)]
+    pub unneeded: u32,
+    /// Failed, refused or gone back.
+    #[serde(default)]
+    pub failed: u32,
+    /// Left out by a person, or come too late.
+    #[serde(default)]
+    pub skipped: u32,
+    /// Held by somebody who set the field that the campaign would write.
+    #[serde(default)]
+    pub pinned: u32,
+    /// On a platform that does not answer.
+    #[serde(default)]
+    pub unreachable: u32,
+}
+
+/// Where a wave is.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct WaveStatus {
+    /// Its name.
+    pub name: String,
+    /// Its targets, counted.
+    #[serde(default)]
+    pub counts: Counts,
+    /// When it began; never changed again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<Time>,
+    /// When its last target was done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finished_at: Option<Time>,
+    /// Who approved it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approved_by: Option<String>,
+    /// When that was seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approved_at: Option<Time>,
+    /// What it waits for, as a sentence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waits_for: Option<String>,
+}
+
+/// Where one target is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TargetStatus {
+    /// Its name.
+    pub name: String,
+    /// Its wave.
+    pub wave: String,
+    /// Where it is, in a word.
+    pub phase: String,
+    /// Why, as a sentence.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub message: String,
+}
+
+/// Something to know about a campaign before it runs, or that holds it up.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Finding {
+    /// How much it matters.
+    pub severity: Severity,
+    /// The rule, in a word.
+    pub rule: String,
+    /// What is so, where, and what to do: a sentence.
+    pub message: String,
+}
+
+/// How much a finding matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum Severity {
+    /// The campaign cannot run before it is mended.
+    Error,
+    /// It can run, but not as somebody may expect.
+    Warning,
+    /// To be known.
+    Info,
+}
+
+/// Something that was decided, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Decision {
+    /// When.
+    pub at: Time,
+    /// What.
+    pub verb: DecisionVerb,
+    /// About what: a wave, or a target as `WAVE/TARGET`.
+    pub subject: String,
+    /// Who is behind it: a person, or the campaign's own rules.
+    pub actor: String,
+    /// Why, with the figures that led to it.
+    pub reason: String,
+}
+
+/// What can be decided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum DecisionVerb {
+    /// A wave or a target begins.
+    Start,
+    /// A wave or a campaign waits.
+    Hold,
+    /// A wave was approved.
+    Approve,
+    /// A target or a wave is done.
+    Finish,
+    /// A target failed.
+    Fail,
+    /// A target goes back.
+    RollBack,
+    /// A target is tried again.
+    Retry,
+    /// A target is left out.
+    Skip,
+    /// A target's change is taken back before it touched anything.
+    Withdraw,
+}

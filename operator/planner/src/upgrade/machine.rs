@@ -1,0 +1,393 @@
+//! Which record follows from the present one?
+
+use super::Wanted;
+use crate::path::{NoWay, StepFacts};
+use gotocloud_api::{
+    campaign::OnFailure,
+    upgrade::{UpgradePhase, UpgradeStatus},
+};
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+/// How carefully a way is gone: what its campaign says, or what holds for an edit by hand.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Terms {
+    /// What to do if it fails.
+    pub on_failure: OnFailure,
+    /// How long it is watched before it is done.
+    pub soak: SignedDuration,
+    /// Longest that pods may take, and a verification, each.
+    pub progress_deadline: SignedDuration,
+    /// Longest that a backup may take.
+    pub backup_deadline: SignedDuration,
+    /// Why it may not begin now, though it can be done: a freeze, another application that has to go first.
+    pub hold: Option<String>,
+    /// Why it cannot be done at all: a requirement that nothing will meet by itself.
+    pub refusal: Option<String>,
+    /// Is its campaign being aborted? Then it is not watched, and a gate that stays unknown counts as false in the end.
+    pub aborting: bool,
+}
+
+impl Default for Terms {
+    fn default() -> Self {
+        Self {
+            on_failure: OnFailure::Rollback,
+            soak: SignedDuration::ZERO,
+            progress_deadline: SignedDuration::from_mins(15),
+            backup_deadline: SignedDuration::from_hours(6),
+            hold: None,
+            refusal: None,
+            aborting: false,
+        }
+    }
+}
+
+/// What is seen of an instance that is on its way, as far as it decides.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Seen {
+    /// Name of the backup taken for this step, once it is verified; or why there will be none.
+    pub backup: Option<Result<String, String>>,
+    /// The migration job of this step.
+    pub migration: Migration,
+    /// Why the pods of the active release are not as they should be; none if they are.
+    pub pods: Option<String>,
+    /// Why the rest (database, route) is not as it should be; none if it is.
+    pub rest: Option<String>,
+    /// What the gates say.
+    pub gates: Gates,
+    /// Since when the whole has not been ready; none while it is.
+    pub unready_since: Option<Timestamp>,
+}
+
+/// The migration job of a step.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Migration {
+    /// It has not ended.
+    #[default]
+    Running,
+    /// It did what it should.
+    Succeeded,
+    /// It did not; why, and the end of its log.
+    Failed(String, String),
+}
+
+/// What the gates of a target say, together.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Gates {
+    /// All were true for as long as they must be; or there is none.
+    #[default]
+    True,
+    /// One has not been true for long enough yet, or cannot be told; which, and why. Never taken for true.
+    Unknown(String),
+    /// One is false; which.
+    False(String),
+}
+
+/// The record that follows from `record`; none where it stays as it is. `wanted` is what the spec asks for, `current` the
+/// release whose pods are asked for, `way` finds a way and `facts` tells what each of its steps does.
+pub fn next(
+    record: Option<&UpgradeStatus>,
+    wanted: Option<&Wanted>,
+    current: &str,
+    way: impl Fn(&str, &str) -> Result<Vec<String>, NoWay>,
+    facts: impl Fn(&str, &str) -> StepFacts,
+    terms: &Terms,
+    seen: &Seen,
+    now: Timestamp,
+) -> Option<UpgradeStatus> {
+    match record.filter(|record| !record.phase.is_terminal()) {
+        Some(record) if is_withdrawn(record, wanted) => {
+            let mut after = entered(record, UpgradePhase::Withdrawn, now, "what was asked for was taken back");
+            came_from(record).clone_into(&mut after.active);
+            Some(after)
+        }
+        Some(record) => advance(record, &facts, terms, seen, now),
+        None => begin(record, wanted?, current, way, &facts, terms, now),
+    }
+}
+
+/// Does the spec no longer ask for it, and has nothing been touched? What has been touched is finished first.
+fn is_withdrawn(record: &UpgradeStatus, wanted: Option<&Wanted>) -> bool {
+    record.phase.has_touched_nothing()
+        && record.step == 0
+        && wanted.is_none_or(|wanted| wanted.release != record.to || wanted.rollout != record.rollout)
+}
+
+/// The record of a way that begins; none where nothing new is asked for.
+fn begin(
+    ended: Option<&UpgradeStatus>,
+    wanted: &Wanted,
+    current: &str,
+    way: impl Fn(&str, &str) -> Result<Vec<String>, NoWay>,
+    facts: &impl Fn(&str, &str) -> StepFacts,
+    terms: &Terms,
+    now: Timestamp,
+) -> Option<UpgradeStatus> {
+    // By hand, any further edit asks again; a campaign asks again by another attempt.
+    let is_answered = ended.is_some_and(|ended| {
+        ended.to == wanted.release
+            && ended.rollout == wanted.rollout
+            && (ended.rollout.is_some() || ended.generation == wanted.generation || ended.phase == UpgradePhase::Done)
+    });
+    // Where it is already there nothing is to be done; a campaign is told so all the same.
+    if is_answered || (wanted.release == current && wanted.rollout.is_none()) {
+        return None;
+    }
+    // The backup of a migration that failed half way is the only one of the data as it was: another try keeps it.
+    let kept = ended.filter(|ended| {
+        ended.phase == UpgradePhase::Failed
+            && ended.to == wanted.release
+            && ended.active == current
+            && ended.active != ended.to
+    });
+    let at = time(now);
+    let mut record = UpgradeStatus {
+        rollout: wanted.rollout.clone(),
+        generation: wanted.generation,
+        from: current.to_owned(),
+        to: wanted.release.clone(),
+        path: Vec::new(),
+        step: 0,
+        active: current.to_owned(),
+        phase: UpgradePhase::Preflight,
+        since: at.clone(),
+        started_at: at,
+        finished_at: None,
+        backup: kept.and_then(|ended| ended.backup.clone()),
+        message: String::new(),
+        log_tail: String::new(),
+    };
+    match way(current, &wanted.release) {
+        Ok(path) => record.path = path,
+        Err(no_way) => return Some(entered(&record, UpgradePhase::Refused, now, &no_way.to_string())),
+    }
+    // What touches nothing yet needs no record of its own.
+    Some(preflight(&record, facts, terms, now).unwrap_or(record))
+}
+
+fn advance(
+    record: &UpgradeStatus,
+    facts: &impl Fn(&str, &str) -> StepFacts,
+    terms: &Terms,
+    seen: &Seen,
+    now: Timestamp,
+) -> Option<UpgradeStatus> {
+    let is_over = |deadline: SignedDuration| now.duration_since(record.since.0) >= deadline;
+    let fail = |why: &str, log: &str| Some(failed(record, facts, terms, why, log, now));
+    match record.phase {
+        UpgradePhase::Preflight => preflight(record, facts, terms, now),
+        UpgradePhase::Backup => match &seen.backup {
+            Some(Ok(backup)) => {
+                let mut after = entered(record, UpgradePhase::Migrate, now, "the data is being moved");
+                after.backup = Some(backup.clone());
+                Some(after)
+            }
+            Some(Err(why)) => Some(unstarted(record, why, now)),
+            None if is_over(terms.backup_deadline) => Some(unstarted(record, "the backup was not done in time", now)),
+            None => None,
+        },
+        UpgradePhase::Migrate => match &seen.migration {
+            Migration::Running => None,
+            Migration::Succeeded => Some(replacing_pods(record, now)),
+            Migration::Failed(why, log) => fail(why, log),
+        },
+        UpgradePhase::Rollout => match &seen.pods {
+            None => verified(&entered(record, UpgradePhase::Verify, now, ""), facts, terms, seen, now),
+            Some(why) if is_over(terms.progress_deadline) => {
+                fail(&format!("its pods are not ready in time: {why}"), "")
+            }
+            Some(_) => None,
+        },
+        UpgradePhase::Verify => match (&seen.pods, &seen.rest, &seen.gates) {
+            (None, None, Gates::True) => verified(record, facts, terms, seen, now),
+            (Some(why), _, _) | (None, Some(why), _) | (None, None, Gates::False(why))
+                if is_over(terms.progress_deadline) =>
+            {
+                fail(&format!("it is not verified in time: {why}"), "")
+            }
+            // Unknown is not true, and not false either: it waits for whoever can tell, unless nobody waits any more.
+            (None, None, Gates::Unknown(why)) if terms.aborting && is_over(terms.progress_deadline) => {
+                fail(&format!("it is not verified in time: {why}"), "")
+            }
+            (Some(why), _, _) | (None, Some(why), _) | (None, None, Gates::False(why) | Gates::Unknown(why)) => {
+                said(record, why)
+            }
+        },
+        UpgradePhase::Soak => soaking(record, facts, terms, seen, now),
+        UpgradePhase::RollingBack => match &seen.pods {
+            None => Some(entered(record, UpgradePhase::RolledBack, now, &record.message)),
+            Some(why) if is_over(terms.progress_deadline) => Some(entered(
+                record,
+                UpgradePhase::Failed,
+                now,
+                &format!("{}; on the way back its pods are not ready in time: {why}", record.message),
+            )),
+            Some(_) => None,
+        },
+        UpgradePhase::Done
+        | UpgradePhase::Refused
+        | UpgradePhase::Withdrawn
+        | UpgradePhase::Failed
+        | UpgradePhase::RolledBack => None,
+    }
+}
+
+/// What becomes of a way that is looked at before it touches anything.
+fn preflight(
+    record: &UpgradeStatus,
+    facts: &impl Fn(&str, &str) -> StepFacts,
+    terms: &Terms,
+    now: Timestamp,
+) -> Option<UpgradeStatus> {
+    match (&terms.refusal, &terms.hold) {
+        (Some(refusal), _) => Some(entered(record, UpgradePhase::Refused, now, refusal)),
+        (None, Some(hold)) => said(record, hold),
+        (None, None) => Some(first_phase(record, facts, now)),
+    }
+}
+
+/// The first phase of the present step.
+fn first_phase(record: &UpgradeStatus, facts: &impl Fn(&str, &str) -> StepFacts, now: Timestamp) -> UpgradeStatus {
+    let end = super::step_end(record).unwrap_or(&record.to);
+    let step = facts(came_from(record), end);
+    if step.irreversible && record.backup.is_none() {
+        entered(record, UpgradePhase::Backup, now, "a backup is taken, since the migration cannot be undone")
+    } else if step.migrates {
+        entered(record, UpgradePhase::Migrate, now, "the data is being moved")
+    } else {
+        replacing_pods(record, now)
+    }
+}
+
+fn replacing_pods(record: &UpgradeStatus, now: Timestamp) -> UpgradeStatus {
+    let mut after = entered(record, UpgradePhase::Rollout, now, "its pods are being replaced");
+    super::step_end(record).unwrap_or(&record.to).clone_into(&mut after.active);
+    after
+}
+
+/// What follows once all is verified: the next step, the watch, or the end.
+fn verified(
+    record: &UpgradeStatus,
+    facts: &impl Fn(&str, &str) -> StepFacts,
+    terms: &Terms,
+    seen: &Seen,
+    now: Timestamp,
+) -> Option<UpgradeStatus> {
+    if seen.rest.is_some() || seen.gates != Gates::True {
+        return Some(record.clone());
+    }
+    if let Some(next) =
+        record.step.checked_add(1).filter(|next| usize::try_from(*next).is_ok_and(|at| at < record.path.len()))
+    {
+        return Some(first_phase(&UpgradeStatus { step: next, backup: None, ..record.clone() }, facts, now));
+    }
+    if terms.soak > SignedDuration::ZERO && !terms.aborting {
+        return Some(entered(record, UpgradePhase::Soak, now, "it is watched"));
+    }
+    Some(entered(record, UpgradePhase::Done, now, ""))
+}
+
+fn soaking(
+    record: &UpgradeStatus,
+    facts: &impl Fn(&str, &str) -> StepFacts,
+    terms: &Terms,
+    seen: &Seen,
+    now: Timestamp,
+) -> Option<UpgradeStatus> {
+    let why = match (&seen.pods, &seen.rest, &seen.gates) {
+        (Some(why), _, _) | (None, Some(why), _) | (None, None, Gates::False(why)) => Some(why),
+        (None, None, Gates::True | Gates::Unknown(_)) => None,
+    };
+    match why {
+        // A pod that moves to another node is no reason to go back; one that stays away is.
+        Some(why) => {
+            let is_long = seen.unready_since.is_some_and(|since| now.duration_since(since) >= terms.progress_deadline);
+            let is_false = matches!(seen.gates, Gates::False(_));
+            (is_long || is_false)
+                .then(|| failed(record, facts, terms, &format!("while it was watched: {why}"), "", now))
+        }
+        None => {
+            let is_watched = now.duration_since(record.since.0) >= terms.soak;
+            (is_watched || terms.aborting).then(|| entered(record, UpgradePhase::Done, now, ""))
+        }
+    }
+}
+
+/// The release that the present step started from.
+fn came_from(record: &UpgradeStatus) -> &str {
+    let before = usize::try_from(record.step).ok().and_then(|step| step.checked_sub(1));
+    before.and_then(|at| record.path.get(at)).unwrap_or(&record.from)
+}
+
+/// Nothing of the present step was touched, and it is not gone on with. What was done before it stays.
+fn unstarted(record: &UpgradeStatus, why: &str, now: Timestamp) -> UpgradeStatus {
+    entered(record, UpgradePhase::Failed, now, &format!("nothing was changed, since there is no backup: {why}"))
+}
+
+/// What becomes of a way that failed in its present step.
+fn failed(
+    record: &UpgradeStatus,
+    facts: &impl Fn(&str, &str) -> StepFacts,
+    terms: &Terms,
+    why: &str,
+    log: &str,
+    now: Timestamp,
+) -> UpgradeStatus {
+    let end = super::step_end(record).unwrap_or(&record.to).to_owned();
+    let with_log = |mut after: UpgradeStatus| {
+        log.clone_into(&mut after.log_tail);
+        after
+    };
+    if facts(came_from(record), &end).irreversible {
+        let backup = record.backup.as_deref().unwrap_or("the one taken before");
+        let message =
+            format!("{why}; its data was changed for good, so the way back is to restore the backup {backup}");
+        return with_log(entered(record, UpgradePhase::Failed, now, &message));
+    }
+    match terms.on_failure {
+        OnFailure::Pause | OnFailure::Continue => with_log(entered(record, UpgradePhase::Failed, now, why)),
+        OnFailure::Rollback => {
+            let back = way_back(record, facts);
+            let phase = if back == record.active { UpgradePhase::RolledBack } else { UpgradePhase::RollingBack };
+            let mut after = entered(record, phase, now, why);
+            back.clone_into(&mut after.active);
+            with_log(after)
+        }
+    }
+}
+
+/// The earliest release of the way that its data still suits: back over every step, up to one that cannot be undone.
+fn way_back<'r>(record: &'r UpgradeStatus, facts: &impl Fn(&str, &str) -> StepFacts) -> &'r str {
+    let steps = usize::try_from(record.step).unwrap_or(usize::MAX).min(record.path.len());
+    let mut back = came_from(record);
+    for at in (0..steps).rev() {
+        let before = at.checked_sub(1).map_or(record.from.as_str(), |at| &record.path[at]);
+        if facts(before, &record.path[at]).irreversible {
+            break;
+        }
+        back = before;
+    }
+    back
+}
+
+/// The record in another phase.
+fn entered(record: &UpgradeStatus, phase: UpgradePhase, now: Timestamp, message: &str) -> UpgradeStatus {
+    let at = time(now);
+    UpgradeStatus {
+        phase,
+        since: at.clone(),
+        finished_at: phase.is_terminal().then_some(at),
+        message: message.to_owned(),
+        ..record.clone()
+    }
+}
+
+/// The record with another message, where it is another.
+fn said(record: &UpgradeStatus, message: &str) -> Option<UpgradeStatus> {
+    (record.message != message).then(|| UpgradeStatus { message: message.to_owned(), ..record.clone() })
+}
+
+/// A moment as statuses hold it: whole seconds.
+fn time(now: Timestamp) -> Time {
+    Time(Timestamp::from_second(now.as_second()).unwrap_or(now))
+}
