@@ -52,6 +52,11 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomRe
 use kube::CustomResourceExt;
 use serde_json::Value;
 
+/// What label selectors mean, as kube reads them.
+pub mod selector {
+    pub use kube::core::{Selector, SelectorExt};
+}
+
 /// The API group of every kind of this crate.
 pub const GROUP: &str = "gotocloud.amue.fr";
 /// The one version served.

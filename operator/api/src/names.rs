@@ -25,6 +25,8 @@ pub const LABEL_ESTABLISHMENT: &str = "gotocloud.amue.fr/establishment";
 pub const LABEL_PLATFORM: &str = "gotocloud.amue.fr/platform";
 /// Label: the grouping through which the establishment joins, if any.
 pub const LABEL_GROUPING: &str = "gotocloud.amue.fr/grouping";
+/// Label: the cohort of a deployment plan that an instance or an establishment is of, such as `P1`.
+pub const LABEL_COHORT: &str = "cohort";
 /// Prefix of the labels that name each member an instance serves: `member.gotocloud.amue.fr/NAME: "true"`.
 pub const LABEL_MEMBER_PREFIX: &str = "member.gotocloud.amue.fr/";
 /// Label on a namespace whose Instance is gone and whose data stays.

@@ -20,6 +20,9 @@ pub struct Rollout {
     /// Which try this is, from 1.
     #[schemars(range(min = 1, max = 10000))]
     pub attempt: u32,
+    /// The Release or the stage that was written with it: where the spec says otherwise, somebody edited it since.
+    #[schemars(length(max = 253))]
+    pub wants: String,
 }
 
 /// An instance's way from one release to another.

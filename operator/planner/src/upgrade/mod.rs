@@ -35,11 +35,13 @@ pub struct Wanted {
     pub generation: Option<i64>,
 }
 
-/// What an Instance's spec asks it to run; none where it asks for nothing.
+/// What an Instance's spec asks it to run; none where it asks for nothing. What somebody edited after a campaign wrote it
+/// is asked by hand.
 pub fn wanted(instance: &Instance) -> Option<Wanted> {
+    let release = instance.spec.release.clone()?;
     Some(Wanted {
-        release: instance.spec.release.clone()?,
-        rollout: instance.spec.rollout.clone(),
+        rollout: instance.spec.rollout.clone().filter(|rollout| rollout.wants == release),
+        release,
         generation: instance.metadata.generation,
     })
 }

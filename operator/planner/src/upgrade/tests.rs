@@ -23,7 +23,7 @@ fn to(release: &str) -> Option<Wanted> {
 }
 
 fn by_campaign(release: &str, attempt: u32) -> Option<Wanted> {
-    let rollout = Rollout { campaign: "c".into(), uid: "u".into(), wave: "w".into(), attempt };
+    let rollout = Rollout { campaign: "c".into(), uid: "u".into(), wave: "w".into(), attempt, wants: release.into() };
     Some(Wanted { release: release.to_owned(), rollout: Some(rollout), generation: Some(2) })
 }
 

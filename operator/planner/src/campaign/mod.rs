@@ -1,0 +1,38 @@
+//! What does a campaign do next?
+//!
+//! ```text
+//!  Instances ──▶ standing ──▶ Board ──▶ decide ──▶ Moves { start a wave, begin targets, withdraw targets, look again at }
+//!                (each one)   (counted,    │
+//!                              by wave)    ├──▶ report   the Campaign's status
+//!                                          └──▶ why      what holds one target up, who can lift it
+//! ```
+//!
+//! A campaign keeps nothing to itself that its targets do not know: where a target is, is read from the target. Its own
+//! status holds when each wave began, so that nobody who joins late makes the fleet begin anew. A [`board::Board`] is a
+//! fold over the targets, kept up one change at a time, so that a decision costs what runs and not what there is.
+//!
+//! | question | where |
+//! | --- | --- |
+//! | Which wave is a target in? | `members.rs` |
+//! | Where does a target stand? | `standing.rs` |
+//! | How many at once, how many failures? | `limits.rs` |
+//! | May a wave begin, is it done? | `waves.rs` |
+//! | Which targets begin now? | `decide.rs` |
+//! | What is wrong with it as it is written? | `findings.rs` |
+//! | What holds this target up? | `why.rs` |
+//! | What does its status say? | `report.rs` |
+//! | How would it go? | `simulate.rs` |
+
+pub mod board;
+pub mod decide;
+pub mod limits;
+pub mod members;
+pub mod standing;
+pub mod waves;
+
+pub use board::{Board, Lane, Target};
+pub use decide::{Admission, Moves, Opening, decide};
+pub use standing::Standing;
+
+/// The field manager of what a campaign writes into Instances. It never forces: what a person set, stays.
+pub const FIELD_MANAGER: &str = "gotocloud-campaign";

@@ -1,0 +1,278 @@
+//! Where does a target stand, by its own word?
+
+use crate::{fleet::is_ready, upgrade};
+use gotocloud_api::{
+    CampaignSpec, Instance, Stage,
+    conditions::{ConditionType, Reason},
+    upgrade::{Rollout, UpgradePhase, UpgradeStatus},
+};
+
+/// Where a target of a campaign stands.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Standing {
+    /// It has not begun, and may once it is its turn.
+    Pending,
+    /// It has not begun, and cannot yet; why.
+    Blocked(Box<str>),
+    /// It was begun and has not ended.
+    Running {
+        /// Has nothing been touched yet? Then it can be withdrawn.
+        untouched: bool,
+    },
+    /// It is changed, and watched.
+    Soaking,
+    /// It is done: its own status says so, of this campaign, this attempt and this goal.
+    Done,
+    /// It is where it should be, by no doing of this campaign.
+    Unneeded,
+    /// It failed, was refused or went back; why.
+    Failed(Box<str>),
+    /// It is left out.
+    Skipped,
+    /// Somebody else set the field that the campaign would write; who.
+    Pinned(Box<str>),
+    /// It is done, and a person wants it back on this release.
+    ToGoBack(Box<str>),
+    /// It is on its way back.
+    GoingBack,
+    /// It is back, as a person wanted.
+    WentBack,
+}
+
+impl Standing {
+    /// Is it being changed? Then it counts against what may be changed at once.
+    pub fn is_in_hand(&self) -> bool {
+        match self {
+            Self::Running { .. } | Self::GoingBack => true,
+            Self::Pending
+            | Self::Blocked(_)
+            | Self::Soaking
+            | Self::Done
+            | Self::Unneeded
+            | Self::Failed(_)
+            | Self::Skipped
+            | Self::Pinned(_)
+            | Self::ToGoBack(_)
+            | Self::WentBack => false,
+        }
+    }
+
+    /// Has the campaign nothing more to do with it, as things are?
+    pub fn is_settled(&self) -> bool {
+        match self {
+            Self::Done | Self::Unneeded | Self::Failed(_) | Self::Skipped | Self::Pinned(_) | Self::WentBack => true,
+            Self::Pending
+            | Self::Blocked(_)
+            | Self::Running { .. }
+            | Self::Soaking
+            | Self::ToGoBack(_)
+            | Self::GoingBack => false,
+        }
+    }
+}
+
+/// What a campaign wants of each target.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Goal {
+    /// That it runs this Release.
+    Release(String),
+    /// That it is in this stage, or beyond.
+    Stage(Stage),
+    /// That it is there at all.
+    Existence,
+}
+
+/// What that campaign wants; none where its spec asks for nothing, which its schema refuses.
+pub fn goal(spec: &CampaignSpec) -> Option<Goal> {
+    match (&spec.upgrade, &spec.promote, &spec.provision) {
+        (Some(upgrade), _, _) => Some(Goal::Release(upgrade.release.clone())),
+        (_, Some(promote), _) => Some(Goal::Stage(promote.stage)),
+        (_, _, Some(_)) => Some(Goal::Existence),
+        (None, None, None) => None,
+    }
+}
+
+/// Which try a target is due for, by how often it was to be tried again.
+pub fn attempt(spec: &CampaignSpec, name: &str) -> u32 {
+    spec.retry_failed.max(spec.retry.get(name).copied().unwrap_or(0)).saturating_add(1)
+}
+
+/// Who asks, as far as a target's standing depends on it.
+#[derive(Clone, Copy, Debug)]
+pub struct Asker<'a> {
+    /// The campaign's spec.
+    pub spec: &'a CampaignSpec,
+    /// Its uid.
+    pub uid: &'a str,
+    /// What it wants.
+    pub goal: &'a Goal,
+}
+
+/// Where `instance` stands, called `name` by the campaign and in its wave called `wave`. `owner` is the field manager that
+/// set the field the campaign would write.
+pub fn of(asker: Asker<'_>, name: &str, wave: &str, instance: Option<&Instance>, owner: Option<&str>) -> Standing {
+    let standing = match (asker.goal, instance) {
+        (Goal::Existence, None) => Standing::Pending,
+        (_, None) => Standing::Blocked("it is not there".into()),
+        (Goal::Existence, Some(instance)) => made(asker, name, instance),
+        (Goal::Stage(stage), Some(instance)) => promoted(asker, name, instance, *stage, owner),
+        (Goal::Release(release), Some(instance)) => upgraded(asker, name, wave, instance, release, owner),
+    };
+    let is_skipped = asker.spec.skip.iter().any(|skipped| skipped == name);
+    match standing {
+        // What has begun is finished, and what is done stays done.
+        Standing::Pending | Standing::Blocked(_) | Standing::Failed(_) | Standing::Pinned(_) if is_skipped => {
+            Standing::Skipped
+        }
+        standing => standing,
+    }
+}
+
+/// The instance's rollout, where it is of this campaign.
+fn ours<'i>(asker: Asker<'_>, instance: &'i Instance) -> Option<&'i Rollout> {
+    instance.spec.rollout.as_ref().filter(|rollout| rollout.uid == asker.uid)
+}
+
+fn record(instance: &Instance) -> Option<&UpgradeStatus> {
+    instance.status.as_ref()?.upgrade.as_ref()
+}
+
+fn upgraded(
+    asker: Asker<'_>,
+    name: &str,
+    wave: &str,
+    instance: &Instance,
+    goal: &str,
+    owner: Option<&str>,
+) -> Standing {
+    let pinned_by = owner.filter(|owner| *owner != super::FIELD_MANAGER && instance.spec.release.is_some());
+    if let Some(rollout) = ours(asker, instance) {
+        let record = record(instance).filter(|record| record.rollout.as_ref() == Some(rollout));
+        let is_to_go_back = asker.spec.roll_back.iter().any(|back| back == wave);
+        let is_edited = instance.spec.release.as_ref() != Some(&rollout.wants);
+        return match record {
+            // Somebody set it to something else since. What had begun is finished first.
+            Some(record) if is_edited && !record.phase.is_terminal() => tried(record, false),
+            _ if is_edited => Standing::Pinned(pinned_by.unwrap_or("somebody").into()),
+            None => Standing::Running { untouched: true },
+            Some(record) if record.to != goal => went_back(record),
+            Some(record) if record.phase == UpgradePhase::Done && is_to_go_back && record.from != goal => {
+                Standing::ToGoBack(record.from.as_str().into())
+            }
+            Some(record) => tried(record, rollout.attempt < attempt(asker.spec, name)),
+        };
+    }
+    if let Some(other) = held_by(instance) {
+        return Standing::Blocked(format!("the campaign {other} holds it").into());
+    }
+    let runs_it =
+        instance.status.as_ref().and_then(|status| status.release.as_ref()).is_some_and(|one| one.name == goal);
+    let is_at_rest = record(instance).is_none_or(|record| record.phase.is_terminal());
+    match pinned_by {
+        _ if runs_it && is_at_rest && upgrade::active(instance) == Some(goal) => Standing::Unneeded,
+        Some(by) => Standing::Pinned(by.into()),
+        None if !is_at_rest => Standing::Blocked("it is on its way to another release".into()),
+        None if instance.status.as_ref().and_then(|status| status.release.as_ref()).is_none() => {
+            Standing::Blocked("it runs no release yet".into())
+        }
+        None => Standing::Pending,
+    }
+}
+
+/// Where a way to the goal has led, under the present attempt, or an earlier one.
+fn tried(record: &UpgradeStatus, is_due_again: bool) -> Standing {
+    match record.phase {
+        UpgradePhase::Done => Standing::Done,
+        UpgradePhase::Soak => Standing::Soaking,
+        UpgradePhase::Preflight | UpgradePhase::Backup => Standing::Running { untouched: record.step == 0 },
+        UpgradePhase::Migrate | UpgradePhase::Rollout | UpgradePhase::Verify | UpgradePhase::RollingBack => {
+            Standing::Running { untouched: false }
+        }
+        UpgradePhase::Refused | UpgradePhase::Failed | UpgradePhase::RolledBack | UpgradePhase::Withdrawn
+            if is_due_again =>
+        {
+            Standing::Pending
+        }
+        UpgradePhase::Refused | UpgradePhase::Failed | UpgradePhase::RolledBack | UpgradePhase::Withdrawn => {
+            Standing::Failed(record.message.as_str().into())
+        }
+    }
+}
+
+/// Where a way back, as a person wanted it, has led.
+fn went_back(record: &UpgradeStatus) -> Standing {
+    match record.phase {
+        UpgradePhase::Done => Standing::WentBack,
+        UpgradePhase::Refused | UpgradePhase::Failed | UpgradePhase::RolledBack | UpgradePhase::Withdrawn => {
+            Standing::Failed(record.message.as_str().into())
+        }
+        UpgradePhase::Preflight
+        | UpgradePhase::Backup
+        | UpgradePhase::Migrate
+        | UpgradePhase::Rollout
+        | UpgradePhase::Verify
+        | UpgradePhase::Soak
+        | UpgradePhase::RollingBack => Standing::GoingBack,
+    }
+}
+
+/// The other campaign that has begun it and has not ended.
+fn held_by(instance: &Instance) -> Option<&str> {
+    let rollout = instance.spec.rollout.as_ref()?;
+    let status = instance.status.as_ref();
+    let by_upgrade = record(instance).filter(|record| record.rollout.as_ref() == Some(rollout));
+    let has_ended = by_upgrade.is_some_and(|record| record.phase.is_terminal())
+        || status.is_some_and(|status| status.stage_rollout.as_ref() == Some(rollout));
+    (!has_ended).then_some(rollout.campaign.as_str())
+}
+
+fn promoted(asker: Asker<'_>, name: &str, instance: &Instance, stage: Stage, owner: Option<&str>) -> Standing {
+    let is_there = instance.status.as_ref().is_some_and(|status| status.stage >= Some(stage));
+    if let Some(rollout) = ours(asker, instance) {
+        let has_answered =
+            instance.status.as_ref().is_some_and(|status| status.stage_rollout.as_ref() == Some(rollout));
+        return match stall(instance) {
+            _ if has_answered && is_there => Standing::Done,
+            Some(_) if rollout.attempt < attempt(asker.spec, name) => Standing::Pending,
+            Some(why) => Standing::Failed(why.into()),
+            None => Standing::Running { untouched: false },
+        };
+    }
+    match (held_by(instance), owner) {
+        (Some(other), _) => Standing::Blocked(format!("the campaign {other} holds it").into()),
+        _ if instance.spec.stage >= stage => Standing::Unneeded,
+        (None, Some(by)) if by != super::FIELD_MANAGER => Standing::Pinned(by.into()),
+        (None, _) => Standing::Pending,
+    }
+}
+
+fn made(asker: Asker<'_>, name: &str, instance: &Instance) -> Standing {
+    match ours(asker, instance) {
+        None => Standing::Unneeded,
+        Some(_) if is_ready(instance) => Standing::Done,
+        Some(rollout) => match stall(instance) {
+            Some(_) if rollout.attempt < attempt(asker.spec, name) => Standing::Pending,
+            Some(why) => Standing::Failed(why.into()),
+            None => Standing::Running { untouched: false },
+        },
+    }
+}
+
+/// Why an Instance cannot go on before somebody acts, by a condition that speaks of its present generation.
+fn stall(instance: &Instance) -> Option<&str> {
+    let status = instance.status.as_ref()?;
+    let stalled =
+        status.conditions.iter().find(|one| one.type_ == ConditionType::Stalled.to_string() && one.status == "True")?;
+    let is_present = status.observed_generation == instance.metadata.generation;
+    is_present.then_some(stalled.message.as_str())
+}
+
+/// Does the platform of an Instance not answer? Then it neither runs nor fails.
+pub fn is_unreachable(instance: &Instance) -> bool {
+    let unavailable = Reason::ApiUnavailable.to_string();
+    instance
+        .status
+        .iter()
+        .flat_map(|status| &status.conditions)
+        .any(|one| one.type_ == ConditionType::Ready.to_string() && one.status != "True" && one.reason == unavailable)
+}

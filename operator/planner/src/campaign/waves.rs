@@ -1,0 +1,114 @@
+//! May a wave begin, and is it done?
+
+use super::{Board, limits};
+use gotocloud_api::{
+    CampaignSpec, CampaignStatus,
+    campaign::{Approval, CampaignState, OnFailure, Weight},
+};
+use jiff::Timestamp;
+
+/// Why nothing new may begin, or a wave may not.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Wait {
+    /// A person holds the campaign, or it has not been let go.
+    #[error("the campaign is {0:?}: set spec.state to Running")]
+    State(CampaignState),
+    /// It cannot run as it is written.
+    #[error("the campaign has errors: see status.findings")]
+    Invalid,
+    /// Too many failed.
+    #[error(
+        "{failed} of wave {wave} failed and {allowed} may: retry them (spec.retryFailed), or leave them out (spec.skip)"
+    )]
+    Failures {
+        /// The wave.
+        wave: String,
+        /// How many failed.
+        failed: u32,
+        /// How many may.
+        allowed: u32,
+    },
+    /// A wave before it is not done.
+    #[error("{left} of wave {wave} are not done")]
+    Earlier {
+        /// The wave before.
+        wave: String,
+        /// How many of it are not done.
+        left: u32,
+    },
+    /// It is too early.
+    #[error("it does not begin before {0}")]
+    NotBefore(Timestamp),
+    /// A person's word is missing.
+    #[error("it waits for a person's word: set approved of the wave")]
+    Approval,
+}
+
+/// Why nothing new may begin in any wave; none where it may.
+pub fn halt(spec: &CampaignSpec, board: &Board, is_valid: bool) -> Option<Wait> {
+    if spec.state != CampaignState::Running {
+        return Some(Wait::State(spec.state));
+    }
+    if !is_valid {
+        return Some(Wait::Invalid);
+    }
+    too_many_failed(spec, board)
+}
+
+/// The first wave of which more failed than may.
+pub fn too_many_failed(spec: &CampaignSpec, board: &Board) -> Option<Wait> {
+    spec.waves.iter().zip(board.waves()).find_map(|(wave, board)| {
+        let of = board.counts.targets - board.counts.unneeded - board.counts.skipped;
+        let allowed = match spec.on_failure {
+            OnFailure::Pause => 0,
+            OnFailure::Rollback | OnFailure::Continue => limits::failures(&wave.max_failures, of),
+        };
+        let failed = board.counts.failed;
+        (failed > allowed).then(|| Wait::Failures { wave: wave.name.clone(), failed, allowed })
+    })
+}
+
+/// May the wave at that place begin? It begins once: that is recorded in the campaign's status, and what joins or leaves
+/// an earlier wave later changes nothing about it.
+///
+/// # Errors
+/// The first [`Wait`] that holds it up.
+pub fn may_begin(spec: &CampaignSpec, board: &Board, at: usize, is_valid: bool, now: Timestamp) -> Result<(), Wait> {
+    if let Some(halt) = halt(spec, board, is_valid) {
+        return Err(halt);
+    }
+    for (wave, earlier) in spec.waves.iter().zip(board.waves()).take(at) {
+        if earlier.unsettled > 0 {
+            return Err(Wait::Earlier { wave: wave.name.clone(), left: earlier.unsettled });
+        }
+    }
+    let Some(wave) = spec.waves.get(at) else { return Err(Wait::Invalid) };
+    if let Some(not_before) = wave.not_before.as_ref().filter(|not_before| now < not_before.0) {
+        return Err(Wait::NotBefore(not_before.0));
+    }
+    if wave.approval == Approval::Manual && wave.approved.is_none() {
+        return Err(Wait::Approval);
+    }
+    Ok(())
+}
+
+/// Has the wave at that place begun?
+pub fn has_begun(status: Option<&CampaignStatus>, name: &str) -> bool {
+    started_at(status, name).is_some()
+}
+
+/// When the wave of that name began.
+pub fn started_at(status: Option<&CampaignStatus>, name: &str) -> Option<Timestamp> {
+    let wave = status?.waves.iter().find(|wave| wave.name == name)?;
+    wave.started_at.as_ref().map(|at| at.0)
+}
+
+/// What may be changed at once in the wave at that place, in the unit in which the campaign weighs.
+pub fn at_once(spec: &CampaignSpec, board: &Board, at: usize) -> u32 {
+    let (Some(wave), Some(board)) = (spec.waves.get(at), board.waves().get(at)) else { return 0 };
+    let all = match spec.weight {
+        Weight::Targets => board.counts.targets - board.counts.unneeded - board.counts.skipped,
+        Weight::Establishments => board.weight,
+    };
+    limits::at_once(&wave.max_concurrent, all)
+}
