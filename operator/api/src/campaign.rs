@@ -272,7 +272,7 @@ pub struct Gate {
     /// Name, unique within the wave.
     #[schemars(length(min = 1, max = 63))]
     pub name: String,
-    /// A PromQL expression; `${namespace}`, `${instance}` and `${establishment}` stand for the target's. It is true where
+    /// A `PromQL` expression; `${namespace}`, `${instance}` and `${establishment}` stand for the target's. It is true where
     /// it has a result and none of its values is 0, and unknown where it has none.
     #[schemars(length(min = 1, max = 2000))]
     pub promql: String,

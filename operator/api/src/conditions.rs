@@ -103,6 +103,26 @@ pub enum Reason {
     RemovalsHeld,
     /// The stored revision that pins the pods cannot be read.
     RevisionLost,
+    /// The instance is on its way to another release.
+    Upgrading,
+    /// It failed on its way to another release, and runs the one before, or none.
+    UpgradeFailed,
+    /// It cannot go to the release it is asked to run.
+    UpgradeRefused,
+    /// A campaign shows its plan.
+    CampaignDraft,
+    /// A campaign cannot run as it is written.
+    CampaignInvalid,
+    /// A campaign goes on.
+    CampaignRunning,
+    /// A campaign waits for a date, a window or a person.
+    CampaignWaiting,
+    /// A person paused a campaign.
+    CampaignPaused,
+    /// More targets of a campaign failed than may.
+    CampaignHalted,
+    /// A person aborted a campaign.
+    CampaignAborted,
 }
 
 impl fmt::Display for ConditionType {

@@ -10,6 +10,8 @@ use std::{borrow::Cow, fmt};
 #[serde(transparent)]
 pub struct Duration(pub String);
 
+/// What the units are called, and how many seconds each is, the shortest first.
+const UNITS: [(char, i64); 4] = [('s', 1), ('m', 60), ('h', 3600), ('d', 86_400)];
 /// The longest length of time, in seconds.
 const MAX_SECONDS: i64 = 366 * 86_400;
 
@@ -44,7 +46,6 @@ impl Duration {
             let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
             let (number, tail) = rest.split_at(digits);
             let mut units = tail.chars();
-            const UNITS: [(char, i64); 4] = [('s', 1), ('m', 60), ('h', 3600), ('d', 86_400)];
             let unit = units.next();
             let at =
                 UNITS.iter().position(|(name, _)| Some(*name) == unit).filter(|at| *at < last).ok_or_else(wrong)?;

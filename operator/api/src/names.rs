@@ -43,6 +43,9 @@ pub const ANNOTATION_RETAINED_DATA: &str = "gotocloud.amue.fr/retained-data";
 /// Annotation on a Platform: until when (RFC 3339) the operator may remove more objects at once than its limit.
 pub const ANNOTATION_ALLOW_REMOVALS_UNTIL: &str = "gotocloud.amue.fr/allow-removals-until";
 
+/// Annotation on an Instance: when a person took and verified a backup of its database, RFC 3339.
+pub const ANNOTATION_BACKED_UP_AT: &str = "gotocloud.amue.fr/backed-up-at";
+
 /// Annotation on an Instance: the database server, as `HOST:PORT`, to which a person moved its data.
 pub const ANNOTATION_DATABASE_MOVED_TO: &str = "gotocloud.amue.fr/database-moved-to";
 

@@ -12,6 +12,8 @@ pub enum Health {
     Ready,
     /// Not yet; why, in a few words.
     Progressing(Box<str>),
+    /// It never will be; why, in a few words.
+    Failed(Box<str>),
 }
 
 impl Health {
@@ -25,6 +27,8 @@ pub fn assess(kind: Kind, object: &Value) -> Health {
     match kind {
         Kind::Deployment => deployment(object),
         Kind::Cluster => cluster(object),
+        Kind::Backup => backup(object),
+        Kind::Job => job(object),
         Kind::Certificate => ready_condition(object, &object["status"]["conditions"], "Ready"),
         Kind::ListenerSet => listener_set(object),
         Kind::HttpRoute => http_route(object),
@@ -71,6 +75,30 @@ fn cluster(object: &Value) -> Health {
         return Health::progressing(format!("{ready} of {wanted} database servers ready"));
     }
     ready_condition(object, &object["status"]["conditions"], "Ready")
+}
+
+fn backup(object: &Value) -> Health {
+    let status = &object["status"];
+    match status["phase"].as_str() {
+        Some("completed") => Health::Ready,
+        Some("failed") => {
+            Health::Failed(status["error"].as_str().unwrap_or("no reason given").chars().take(200).collect())
+        }
+        Some(phase) => Health::progressing(phase),
+        None => Health::progressing("not begun"),
+    }
+}
+
+fn job(object: &Value) -> Health {
+    let conditions = object["status"]["conditions"].as_array().map_or(&[][..], Vec::as_slice);
+    let holds = |kind: &str| conditions.iter().find(|one| one["type"] == kind && one["status"] == "True");
+    if holds("Complete").is_some() {
+        return Health::Ready;
+    }
+    match holds("Failed") {
+        Some(failed) => Health::Failed(failed["message"].as_str().unwrap_or("it failed").chars().take(200).collect()),
+        None => Health::progressing("it runs"),
+    }
 }
 
 fn listener_set(object: &Value) -> Health {
@@ -149,6 +177,18 @@ mod tests {
         assert_eq!(with("True", "True"), Health::Ready);
         assert_eq!(with("False", "False"), Health::progressing("NotAllowed"));
         assert_eq!(with("True", "False"), Health::progressing("Pending"));
+    }
+
+    #[test]
+    fn a_job_and_a_backup_end_well_or_not() {
+        let job =
+            |kind: &str| json!({"status": {"conditions": [{"type": kind, "status": "True", "message": "too slow"}]}});
+        assert_eq!(assess(Kind::Job, &job("Complete")), Health::Ready);
+        assert_eq!(assess(Kind::Job, &job("Failed")), Health::Failed("too slow".into()));
+        let backup = |phase: &str| json!({"status": {"phase": phase, "error": "no space"}});
+        assert_eq!(assess(Kind::Backup, &backup("completed")), Health::Ready);
+        assert_eq!(assess(Kind::Backup, &backup("failed")), Health::Failed("no space".into()));
+        assert_eq!(assess(Kind::Backup, &backup("running")), Health::progressing("running"));
     }
 
     #[test]

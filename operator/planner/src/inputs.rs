@@ -72,10 +72,9 @@ pub fn full_name(instance: &Instance) -> String {
     format!("{}/{}", instance.metadata.namespace.as_deref().unwrap_or_default(), name_of(instance))
 }
 
-/// Name of the Release an Instance is to run: what its spec says, else what runs.
+/// Name of the Release an Instance's pods are to run now: on its way to another release, the one before until it is time.
 pub fn release_name(instance: &Instance) -> Option<&str> {
-    let running = || instance.status.as_ref()?.release.as_ref().map(|release| release.name.as_str());
-    instance.spec.release.as_deref().or_else(running)
+    crate::upgrade::active(instance)
 }
 
 /// Name of the Platform an Instance is for: its own, else the one it runs on already, else its establishment's home.

@@ -19,6 +19,8 @@ pub enum Kind {
     Secret,
     ControllerRevision,
     Cluster,
+    Backup,
+    Job,
     Deployment,
     Service,
     PodDisruptionBudget,
@@ -32,7 +34,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, in the order in which objects are applied.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 21] = [
         Self::Namespace,
         Self::RoleBinding,
         Self::ServiceAccount,
@@ -43,6 +45,8 @@ impl Kind {
         Self::Secret,
         Self::ControllerRevision,
         Self::Cluster,
+        Self::Backup,
+        Self::Job,
         Self::Deployment,
         Self::Service,
         Self::PodDisruptionBudget,
@@ -67,7 +71,8 @@ impl Kind {
             Self::RoleBinding => "rbac.authorization.k8s.io",
             Self::NetworkPolicy | Self::Ingress => "networking.k8s.io",
             Self::ControllerRevision | Self::Deployment => "apps",
-            Self::Cluster => "postgresql.cnpg.io",
+            Self::Cluster | Self::Backup => "postgresql.cnpg.io",
+            Self::Job => "batch",
             Self::PodDisruptionBudget => "policy",
             Self::HorizontalPodAutoscaler => "autoscaling",
             Self::Certificate => "cert-manager.io",
@@ -90,6 +95,8 @@ impl Kind {
             | Self::Secret
             | Self::ControllerRevision
             | Self::Cluster
+            | Self::Backup
+            | Self::Job
             | Self::Deployment
             | Self::Service
             | Self::PodDisruptionBudget
@@ -122,6 +129,8 @@ impl Kind {
             Self::Secret => "Secret",
             Self::ControllerRevision => "ControllerRevision",
             Self::Cluster => "Cluster",
+            Self::Backup => "Backup",
+            Self::Job => "Job",
             Self::Deployment => "Deployment",
             Self::Service => "Service",
             Self::PodDisruptionBudget => "PodDisruptionBudget",
@@ -147,6 +156,8 @@ impl Kind {
             Self::Secret => "secrets",
             Self::ControllerRevision => "controllerrevisions",
             Self::Cluster => "clusters",
+            Self::Backup => "backups",
+            Self::Job => "jobs",
             Self::Deployment => "deployments",
             Self::Service => "services",
             Self::PodDisruptionBudget => "poddisruptionbudgets",
@@ -161,7 +172,15 @@ impl Kind {
 
     /// May a cluster lack it? Then its absence is a condition of the instances that need it.
     pub fn is_optional(self) -> bool {
-        matches!(self, Self::Cluster | Self::Certificate | Self::ListenerSet | Self::HttpRoute | Self::ServiceMonitor)
+        matches!(
+            self,
+            Self::Cluster
+                | Self::Backup
+                | Self::Certificate
+                | Self::ListenerSet
+                | Self::HttpRoute
+                | Self::ServiceMonitor
+        )
     }
 
     /// Does an object of this kind make, change, restart or bound pods? Such objects are pinned until a consent. What
@@ -180,7 +199,16 @@ impl Kind {
 
     /// Does its status tell how the instance stands? Then it is watched whole; the others by metadata alone.
     pub fn has_health(self) -> bool {
-        matches!(self, Self::Cluster | Self::Deployment | Self::Certificate | Self::ListenerSet | Self::HttpRoute)
+        matches!(
+            self,
+            Self::Cluster
+                | Self::Backup
+                | Self::Job
+                | Self::Deployment
+                | Self::Certificate
+                | Self::ListenerSet
+                | Self::HttpRoute
+        )
     }
 
     /// Is it watched? Secrets are not: watching them across namespaces would mean the right to read them all. The
@@ -216,6 +244,12 @@ impl ObjectKey {
     /// The object of that kind, namespace and name.
     pub fn new(kind: Kind, namespace: &str, name: &str) -> Self {
         Self { kind, namespace: namespace.into(), name: name.into() }
+    }
+
+    /// Is it made for one change and taken away after it? Then its removal is no loss, and does not count as one.
+    pub fn is_passing(&self) -> bool {
+        matches!(self.kind, Kind::ControllerRevision | Kind::Job)
+            || (self.kind == Kind::NetworkPolicy && &*self.name == crate::render::MIGRATION)
     }
 
     /// The object's entry in an inventory, with its fingerprint.

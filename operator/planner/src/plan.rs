@@ -125,7 +125,12 @@ impl Plan<'_> {
     }
 
     fn taken_away(&self) -> usize {
-        self.steps.iter().filter(|step| step.takes_away() && **step != Step::Release).count()
+        let counts = |step: &&Step| match step {
+            Step::Remove(key) => !key.is_passing(),
+            Step::SealDatabase(_) | Step::DropDatabase(_) => true,
+            Step::Apply { .. } | Step::EnsureSecret(_) | Step::EnsureDatabase(_) | Step::Release => false,
+        };
+        self.steps.iter().filter(counts).count()
     }
 
     /// The steps to carry out: all of them, or, where removals have to wait, those that take nothing away. Of a

@@ -3,6 +3,8 @@
 use crate::{
     health::Health,
     objects::{Kind, Object, ObjectKey},
+    path::Graph,
+    upgrade::{Gates, Terms},
 };
 use gotocloud_api::{Application, Establishment, Instance, Platform, Release};
 use std::collections::BTreeSet;
@@ -30,6 +32,8 @@ pub struct Snapshot<'a> {
     pub namespace: NamespaceHolder,
     /// The objects that carry its labels.
     pub children: Vec<Observed>,
+    /// What decides how it gets to another release.
+    pub way: Way<'a>,
     /// The optional kinds the platform's API server serves.
     pub served: &'a BTreeSet<Kind>,
     /// The pinned objects, once they were read; see [`crate::plan::Verdict::NeedsPinned`].
@@ -38,6 +42,21 @@ pub struct Snapshot<'a> {
     pub database_assured: Option<&'a str>,
     /// Who the operator is.
     pub operator: &'a OperatorIdentity,
+}
+
+/// What decides how an Instance gets to another release.
+#[derive(Clone, Debug)]
+pub struct Way<'a> {
+    /// The releases of its application.
+    pub releases: &'a Graph,
+    /// The Release that the present step ends at, if one is under way.
+    pub target: Option<&'a Release>,
+    /// How carefully it is gone.
+    pub terms: Terms,
+    /// What the gates of its wave say.
+    pub gates: Gates,
+    /// The end of the log of a migration that failed.
+    pub migration_log: String,
 }
 
 /// Who holds the namespace an Instance needs.

@@ -265,15 +265,14 @@ mod tests {
             let mut there: BTreeMap<Arc<str>, Target> = BTreeMap::new();
             for (name, change) in changes {
                 let name: Arc<str> = format!("t{name}").into();
-                match change {
-                    Some(target) => {
-                        kept.put(&name, target.clone());
-                        if target.wave < 3 { there.insert(name, target); } else { there.remove(&name); }
-                    }
-                    None => {
-                        kept.take(&name);
-                        there.remove(&name);
-                    }
+                // Not taken away where it is put: putting has to do that.
+                if change.is_none() {
+                    kept.take(&name);
+                }
+                there.remove(&name);
+                if let Some(target) = change {
+                    kept.put(&name, target.clone());
+                    there.extend((target.wave < 3).then_some((name, target)));
                 }
             }
             let mut anew = Board::new(3);

@@ -88,6 +88,7 @@ mod tests {
     use super::*;
     use serde_json::{Value, json};
 
+    #[allow(clippy::needless_pass_by_value)] // reads best with a literal
     fn members(waves: Value) -> Result<Members, SelectorError> {
         let spec = json!({"application": "app", "upgrade": {"release": "r"}, "waves": waves});
         Members::new(&serde_json::from_value(spec).unwrap())

@@ -27,8 +27,10 @@ pub mod board;
 pub mod decide;
 pub mod limits;
 pub mod members;
+pub mod report;
 pub mod standing;
 pub mod waves;
+pub mod why;
 
 pub use board::{Board, Lane, Target};
 pub use decide::{Admission, Moves, Opening, decide};

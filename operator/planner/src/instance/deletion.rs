@@ -103,8 +103,9 @@ fn kept(located: &DatabaseStatus, on_server: bool, is_sealed: bool, has_secret: 
 /// The objects in its namespace that go while the data stays: all but what the data needs to be kept and found again.
 fn workload<'s>(snapshot: &'s Snapshot<'_>) -> impl Iterator<Item = ObjectKey> + 's {
     let stays = |kind: Kind| match kind {
-        Kind::Namespace | Kind::RoleBinding | Kind::NetworkPolicy | Kind::Secret | Kind::Cluster => true,
+        Kind::Namespace | Kind::RoleBinding | Kind::NetworkPolicy | Kind::Secret | Kind::Cluster | Kind::Backup => true,
         Kind::ServiceAccount
+        | Kind::Job
         | Kind::ResourceQuota
         | Kind::LimitRange
         | Kind::ConfigMap

@@ -3,6 +3,7 @@
 mod conditions;
 mod deletion;
 mod events;
+mod on_the_way;
 mod planning;
 mod report;
 mod standing;

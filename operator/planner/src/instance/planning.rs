@@ -10,6 +10,7 @@ use crate::{
     render::{self, Rendered, Surroundings},
     revision::{self, Choice},
     snapshot::{NamespaceHolder, Observed, Pinned, Snapshot},
+    upgrade,
 };
 use gotocloud_api::{
     Instance,
@@ -60,6 +61,10 @@ fn proceed<'a>(snapshot: &Snapshot<'a>, inputs: Inputs<'a>) -> Plan<'a> {
         let pin = pin(snapshot, &inputs, &mut rendered)?;
         Ok((rendered, pin))
     });
+    let settled = settled.and_then(|(mut rendered, pin)| {
+        on_the_way(snapshot, &inputs, &surroundings, &mut rendered)?;
+        Ok((rendered, pin))
+    });
     match settled {
         // What it refers to is told all the same: others may wait to know where it will be reached.
         Err(refusal) => Plan { inputs: Some(inputs), ..nothing(Verdict::Refused(refusal)) },
@@ -91,6 +96,39 @@ fn carry_out<'a>(
         database: rendered.database,
         waiting,
     }
+}
+
+/// Adds what the present phase of an upgrade asks for, and stops the pods where the data changes under them.
+fn on_the_way(
+    snapshot: &Snapshot<'_>,
+    inputs: &Inputs<'_>,
+    surroundings: &Surroundings<'_>,
+    rendered: &mut Rendered,
+) -> Result<(), Refusal> {
+    let Some(upgrade) = snapshot.instance.status.as_ref().and_then(|status| status.upgrade.as_ref()) else {
+        return Ok(());
+    };
+    let wants = upgrade::wants(upgrade, upgrade::facts(upgrade, snapshot.way.releases).irreversible);
+    let name = upgrade::attempt_name(upgrade);
+    if wants.backup && inputs.platform.spec.database.cloud_native_pg.is_some() {
+        rendered.push(render::migration::backup(inputs, &name));
+    }
+    if let Some((target, migration)) = snapshot
+        .way
+        .target
+        .filter(|_| wants.migration)
+        .and_then(|target| Some((target, target.spec.migration.as_ref()?)))
+    {
+        for object in render::migration::job(inputs, surroundings, target, migration, &name)? {
+            rendered.push(object);
+        }
+    }
+    if wants.no_pods {
+        for object in rendered.objects.iter_mut().filter(|object| object.key.kind == Kind::Deployment) {
+            object.manifest["spec"]["replicas"] = 0.into();
+        }
+    }
+    Ok(())
 }
 
 /// What pods are made from.
@@ -276,7 +314,8 @@ fn unwanted<'s>(
 }
 
 fn holds_data(key: &ObjectKey) -> bool {
-    key.kind == Kind::Cluster || (key.kind == Kind::Secret && &*key.name == render::DATABASE_SECRET)
+    matches!(key.kind, Kind::Cluster | Kind::Backup)
+        || (key.kind == Kind::Secret && &*key.name == render::DATABASE_SECRET)
 }
 
 /// The labels and the finalizer the Instance itself is to have; none where it has them.

@@ -3,6 +3,7 @@
 use super::{
     conditions::dated,
     events::{Event, events},
+    on_the_way,
     planning::location,
     standing::{judge, workload},
 };
@@ -62,9 +63,10 @@ pub struct Report {
 pub fn report(snapshot: &Snapshot<'_>, plan: &Plan<'_>, outcome: &Outcome, now: Timestamp) -> Report {
     let before = snapshot.instance.status.clone().unwrap_or_default();
     let generation = snapshot.instance.metadata.generation;
-    let judged = judge(snapshot, plan, outcome);
     let mut status = before.clone();
     status.observed_generation = generation;
+    status.upgrade = on_the_way::next(snapshot, plan, outcome, now);
+    let judged = on_the_way::told(judge(snapshot, plan, outcome), snapshot.instance, status.upgrade.as_ref());
     status.conditions = dated(judged, &before.conditions, generation, now);
     match (&plan.verdict, &plan.inputs) {
         (Verdict::Proceed, Some(inputs)) => proceeded(&mut status, &before, snapshot, plan, inputs, outcome),
@@ -94,8 +96,18 @@ fn presses(before: &InstanceStatus, after: &InstanceStatus) -> bool {
         let reason = |one: &Condition| (one.type_ == whole[2]).then(|| one.reason.clone());
         of_whole.map(|one| (one.type_.clone(), one.status.clone(), reason(one))).collect()
     };
-    (known(before), before.observed_generation, &before.endpoints, &before.release, &before.namespace)
-        != (known(after), after.observed_generation, &after.endpoints, &after.release, &after.namespace)
+    let facts = |status: &InstanceStatus| {
+        let place = (status.endpoints.clone(), status.namespace.clone());
+        (
+            known(status),
+            status.observed_generation,
+            place,
+            status.release.clone(),
+            status.upgrade.clone(),
+            status.stage_rollout.clone(),
+        )
+    };
+    facts(before) != facts(after)
 }
 
 /// Puts into the status what came of a plan that went ahead.
@@ -134,6 +146,10 @@ fn proceeded(
             name: inputs.release.metadata.name.clone().unwrap_or_default(),
             version: inputs.release.spec.version.clone(),
         });
+        let rollout = snapshot.instance.spec.rollout.as_ref();
+        if let Some(rollout) = rollout.filter(|rollout| rollout.wants == snapshot.instance.spec.stage.to_string()) {
+            status.stage_rollout = Some(rollout.clone());
+        }
     }
 }
 

@@ -79,7 +79,7 @@ fn running(snapshot: &Snapshot<'_>, plan: &Plan<'_>, outcome: &Outcome) -> Vec<J
 }
 
 /// How the database, the pods and the route stand, and whether what runs is what would be rendered.
-fn parts(snapshot: &Snapshot<'_>, plan: &Plan<'_>, outcome: &Outcome) -> Vec<Judged> {
+pub(super) fn parts(snapshot: &Snapshot<'_>, plan: &Plan<'_>, outcome: &Outcome) -> Vec<Judged> {
     use ConditionType::{DatabaseReady, Exposed, UpToDate, WorkloadReady};
     let Some(inputs) = plan.inputs.as_ref().filter(|_| !plan.inventory.is_empty()) else { return Vec::new() };
     let mut parts = Vec::new();
@@ -133,7 +133,7 @@ pub(super) fn workload(snapshot: &Snapshot<'_>, plan: &Plan<'_>, outcome: &Outco
 
 /// Why the first of the planned objects of those kinds that is not ready is not; none if all are. An object is believed
 /// only where it was seen as it was last applied: one seen earlier may speak well of what it was before.
-fn unready(snapshot: &Snapshot<'_>, plan: &Plan<'_>, outcome: &Outcome, kinds: &[Kind]) -> Option<String> {
+pub(super) fn unready(snapshot: &Snapshot<'_>, plan: &Plan<'_>, outcome: &Outcome, kinds: &[Kind]) -> Option<String> {
     let as_applied = |child: &Observed| {
         let applied = outcome.applied.get(&child.key).and_then(|applied| applied.split_once('.'));
         applied.is_some_and(|(_, fields)| fields == &*child.fields)
@@ -142,7 +142,7 @@ fn unready(snapshot: &Snapshot<'_>, plan: &Plan<'_>, outcome: &Outcome, kinds: &
         match snapshot.children.iter().find(|child| child.key == *key) {
             None => Some(format!("{} {} is not there yet", key.kind, key.name)),
             Some(child) if !as_applied(child) => Some(format!("{} {} is not yet as applied", key.kind, key.name)),
-            Some(Observed { health: Health::Progressing(why), .. }) => {
+            Some(Observed { health: Health::Progressing(why) | Health::Failed(why), .. }) => {
                 Some(format!("{} {}: {why}", key.kind, key.name))
             }
             Some(Observed { health: Health::Ready | Health::Unjudged, .. }) => None,

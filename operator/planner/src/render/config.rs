@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
 /// Name of the Secret with what was generated for an instance.
-const GENERATED: &str = "generated";
+pub(super) const GENERATED: &str = "generated";
 
 /// What one component is told.
 pub(super) struct ComponentConfig {

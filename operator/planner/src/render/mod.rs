@@ -8,6 +8,7 @@ mod config;
 mod database;
 mod exposure;
 mod limits;
+pub(crate) mod migration;
 mod monitoring;
 mod namespace;
 mod network;
@@ -28,6 +29,7 @@ use std::collections::BTreeMap;
 
 pub use database::{CLUSTER as DATABASE_CLUSTER, SECRET as DATABASE_SECRET, identifier as database_identifier};
 pub use exposure::endpoints;
+pub use migration::NAME as MIGRATION;
 pub use namespace::retained as retained_namespace;
 
 /// Largest manifest that is sent. Stored objects are limited to 1.5 MiB, of which the server's own bookkeeping of

@@ -76,6 +76,19 @@ fn component_policy(
     object(inputs, Kind::NetworkPolicy, &component.name, &component_labels(inputs, &component.name), fields)
 }
 
+/// The flows of the job that moves the data: names, and the database.
+pub(super) fn migration(inputs: &Inputs<'_>) -> Object {
+    let mut egress = vec![dns()];
+    egress.extend(to_database(inputs).filter(|_| inputs.has_database()));
+    let fields = json!({"spec": {
+        "podSelector": {"matchLabels": selector(super::MIGRATION)},
+        "policyTypes": ["Ingress", "Egress"],
+        "ingress": [],
+        "egress": egress,
+    }});
+    object(inputs, Kind::NetworkPolicy, super::MIGRATION, &owner_labels(inputs.instance), fields)
+}
+
 fn uses_database(inputs: &Inputs<'_>, component: &Component) -> bool {
     component.env.iter().chain(&inputs.instance.spec.env).any(|variable| variable.from_database.is_some())
 }
@@ -84,7 +97,9 @@ fn uses_database(inputs: &Inputs<'_>, component: &Component) -> bool {
 fn database_policy(inputs: &Inputs<'_>, cnpg: &CloudNativePg) -> Object {
     let database = database_pods();
     let components = inputs.release.spec.components.iter().filter(|component| uses_database(inputs, component));
-    let users: Vec<_> = components.map(|component| pods_of(&component.name)).collect();
+    // And by the job that moves the data, while there is one.
+    let users: Vec<_> =
+        components.map(|component| pods_of(&component.name)).chain([pods_of(super::MIGRATION)]).collect();
     let operator = in_namespace(&cnpg.operator_namespace);
     let mut ingress = vec![
         json!({"from": [&database], "ports": [tcp(POSTGRESQL), tcp(CNPG_STATUS)]}),

@@ -49,6 +49,9 @@ fn ports_and_peers(inputs: &Inputs<'_>, component: &Component) -> Result<(), Str
     if let (Some(other), Some(path)) = (components.iter().find(same_path), path) {
         return Err(format!("it is exposed at {path}, where {} is too", other.name));
     }
+    if component.name == super::MIGRATION {
+        return Err("the name is kept for the job that moves the data: give the component another".to_owned());
+    }
     let of_database = |ending: &str| component.name == format!("{DATABASE_CLUSTER}{ending}");
     if inputs.has_database() && OF_CLOUDNATIVEPG.into_iter().any(of_database) {
         return Err("the name is kept for the database: give the component another".to_owned());

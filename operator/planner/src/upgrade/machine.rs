@@ -1,7 +1,7 @@
 //! Which record follows from the present one?
 
 use super::Wanted;
-use crate::path::{NoWay, StepFacts};
+use crate::path::{Graph, NoWay, StepFacts};
 use gotocloud_api::{
     campaign::OnFailure,
     upgrade::{UpgradePhase, UpgradeStatus},
@@ -45,8 +45,8 @@ impl Default for Terms {
 /// What is seen of an instance that is on its way, as far as it decides.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Seen {
-    /// Name of the backup taken for this step, once it is verified; or why there will be none.
-    pub backup: Option<Result<String, String>>,
+    /// The backup of this step.
+    pub backup: Backup,
     /// The migration job of this step.
     pub migration: Migration,
     /// Why the pods of the active release are not as they should be; none if they are.
@@ -57,6 +57,23 @@ pub struct Seen {
     pub gates: Gates,
     /// Since when the whole has not been ready; none while it is.
     pub unready_since: Option<Timestamp>,
+}
+
+/// The backup of a step.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Backup {
+    /// It has not ended; what it waits for.
+    Running(String),
+    /// It was taken and verified; its name.
+    Verified(String),
+    /// There will be none; why.
+    Failed(String),
+}
+
+impl Default for Backup {
+    fn default() -> Self {
+        Self::Running(String::new())
+    }
 }
 
 /// The migration job of a step.
@@ -83,26 +100,57 @@ pub enum Gates {
     False(String),
 }
 
+/// What decides how a way goes on.
+#[derive(Clone, Copy)]
+pub struct Course<'a> {
+    /// Which ways there are, and what each step does to the data.
+    pub releases: &'a dyn Releases,
+    /// How carefully it is gone.
+    pub terms: &'a Terms,
+    /// What is seen of the instance.
+    pub seen: &'a Seen,
+    /// What time it is.
+    pub now: Timestamp,
+}
+
+/// The releases of an application, as far as a way depends on them.
+pub trait Releases {
+    /// The names of the releases after `from` on the shortest allowed way to `to`.
+    ///
+    /// # Errors
+    /// [`NoWay`], which says what is missing.
+    fn way(&self, from: &str, to: &str) -> Result<Vec<String>, NoWay>;
+
+    /// What the step from `before` to `release` does to the data.
+    fn facts(&self, before: &str, release: &str) -> StepFacts;
+}
+
+impl Releases for Graph {
+    fn way(&self, from: &str, to: &str) -> Result<Vec<String>, NoWay> {
+        Graph::way(self, from, to)
+    }
+
+    fn facts(&self, before: &str, release: &str) -> StepFacts {
+        Graph::facts(self, before, release)
+    }
+}
+
 /// The record that follows from `record`; none where it stays as it is. `wanted` is what the spec asks for, `current` the
-/// release whose pods are asked for, `way` finds a way and `facts` tells what each of its steps does.
+/// release whose pods are asked for.
 pub fn next(
     record: Option<&UpgradeStatus>,
     wanted: Option<&Wanted>,
     current: &str,
-    way: impl Fn(&str, &str) -> Result<Vec<String>, NoWay>,
-    facts: impl Fn(&str, &str) -> StepFacts,
-    terms: &Terms,
-    seen: &Seen,
-    now: Timestamp,
+    course: Course<'_>,
 ) -> Option<UpgradeStatus> {
     match record.filter(|record| !record.phase.is_terminal()) {
         Some(record) if is_withdrawn(record, wanted) => {
-            let mut after = entered(record, UpgradePhase::Withdrawn, now, "what was asked for was taken back");
+            let mut after = entered(record, UpgradePhase::Withdrawn, course.now, "what was asked for was taken back");
             came_from(record).clone_into(&mut after.active);
             Some(after)
         }
-        Some(record) => advance(record, &facts, terms, seen, now),
-        None => begin(record, wanted?, current, way, &facts, terms, now),
+        Some(record) => advance(record, course),
+        None => begin(record, wanted?, current, course),
     }
 }
 
@@ -114,15 +162,8 @@ fn is_withdrawn(record: &UpgradeStatus, wanted: Option<&Wanted>) -> bool {
 }
 
 /// The record of a way that begins; none where nothing new is asked for.
-fn begin(
-    ended: Option<&UpgradeStatus>,
-    wanted: &Wanted,
-    current: &str,
-    way: impl Fn(&str, &str) -> Result<Vec<String>, NoWay>,
-    facts: &impl Fn(&str, &str) -> StepFacts,
-    terms: &Terms,
-    now: Timestamp,
-) -> Option<UpgradeStatus> {
+fn begin(ended: Option<&UpgradeStatus>, wanted: &Wanted, current: &str, course: Course<'_>) -> Option<UpgradeStatus> {
+    let now = course.now;
     // By hand, any further edit asks again; a campaign asks again by another attempt.
     let is_answered = ended.is_some_and(|ended| {
         ended.to == wanted.release
@@ -157,34 +198,32 @@ fn begin(
         message: String::new(),
         log_tail: String::new(),
     };
-    match way(current, &wanted.release) {
+    match course.releases.way(current, &wanted.release) {
         Ok(path) => record.path = path,
         Err(no_way) => return Some(entered(&record, UpgradePhase::Refused, now, &no_way.to_string())),
     }
     // What touches nothing yet needs no record of its own.
-    Some(preflight(&record, facts, terms, now).unwrap_or(record))
+    Some(preflight(&record, course).unwrap_or(record))
 }
 
-fn advance(
-    record: &UpgradeStatus,
-    facts: &impl Fn(&str, &str) -> StepFacts,
-    terms: &Terms,
-    seen: &Seen,
-    now: Timestamp,
-) -> Option<UpgradeStatus> {
+fn advance(record: &UpgradeStatus, course: Course<'_>) -> Option<UpgradeStatus> {
+    let Course { terms, seen, now, .. } = course;
     let is_over = |deadline: SignedDuration| now.duration_since(record.since.0) >= deadline;
-    let fail = |why: &str, log: &str| Some(failed(record, facts, terms, why, log, now));
+    let fail = |why: &str, log: &str| Some(failed(record, course, why, log));
     match record.phase {
-        UpgradePhase::Preflight => preflight(record, facts, terms, now),
+        UpgradePhase::Preflight => preflight(record, course),
         UpgradePhase::Backup => match &seen.backup {
-            Some(Ok(backup)) => {
+            Backup::Verified(backup) => {
                 let mut after = entered(record, UpgradePhase::Migrate, now, "the data is being moved");
                 after.backup = Some(backup.clone());
                 Some(after)
             }
-            Some(Err(why)) => Some(unstarted(record, why, now)),
-            None if is_over(terms.backup_deadline) => Some(unstarted(record, "the backup was not done in time", now)),
-            None => None,
+            Backup::Failed(why) => Some(unstarted(record, why, now)),
+            Backup::Running(_) if is_over(terms.backup_deadline) => {
+                Some(unstarted(record, "the backup was not done in time", now))
+            }
+            Backup::Running(waits) if waits.is_empty() => None,
+            Backup::Running(waits) => said(record, waits),
         },
         UpgradePhase::Migrate => match &seen.migration {
             Migration::Running => None,
@@ -192,14 +231,14 @@ fn advance(
             Migration::Failed(why, log) => fail(why, log),
         },
         UpgradePhase::Rollout => match &seen.pods {
-            None => verified(&entered(record, UpgradePhase::Verify, now, ""), facts, terms, seen, now),
+            None => Some(verified(&entered(record, UpgradePhase::Verify, now, ""), course)),
             Some(why) if is_over(terms.progress_deadline) => {
                 fail(&format!("its pods are not ready in time: {why}"), "")
             }
             Some(_) => None,
         },
         UpgradePhase::Verify => match (&seen.pods, &seen.rest, &seen.gates) {
-            (None, None, Gates::True) => verified(record, facts, terms, seen, now),
+            (None, None, Gates::True) => Some(verified(record, course)),
             (Some(why), _, _) | (None, Some(why), _) | (None, None, Gates::False(why))
                 if is_over(terms.progress_deadline) =>
             {
@@ -213,7 +252,7 @@ fn advance(
                 said(record, why)
             }
         },
-        UpgradePhase::Soak => soaking(record, facts, terms, seen, now),
+        UpgradePhase::Soak => soaking(record, course),
         UpgradePhase::RollingBack => match &seen.pods {
             None => Some(entered(record, UpgradePhase::RolledBack, now, &record.message)),
             Some(why) if is_over(terms.progress_deadline) => Some(entered(
@@ -233,23 +272,19 @@ fn advance(
 }
 
 /// What becomes of a way that is looked at before it touches anything.
-fn preflight(
-    record: &UpgradeStatus,
-    facts: &impl Fn(&str, &str) -> StepFacts,
-    terms: &Terms,
-    now: Timestamp,
-) -> Option<UpgradeStatus> {
-    match (&terms.refusal, &terms.hold) {
-        (Some(refusal), _) => Some(entered(record, UpgradePhase::Refused, now, refusal)),
+fn preflight(record: &UpgradeStatus, course: Course<'_>) -> Option<UpgradeStatus> {
+    match (&course.terms.refusal, &course.terms.hold) {
+        (Some(refusal), _) => Some(entered(record, UpgradePhase::Refused, course.now, refusal)),
         (None, Some(hold)) => said(record, hold),
-        (None, None) => Some(first_phase(record, facts, now)),
+        (None, None) => Some(first_phase(record, course)),
     }
 }
 
 /// The first phase of the present step.
-fn first_phase(record: &UpgradeStatus, facts: &impl Fn(&str, &str) -> StepFacts, now: Timestamp) -> UpgradeStatus {
+fn first_phase(record: &UpgradeStatus, course: Course<'_>) -> UpgradeStatus {
+    let now = course.now;
     let end = super::step_end(record).unwrap_or(&record.to);
-    let step = facts(came_from(record), end);
+    let step = course.releases.facts(came_from(record), end);
     if step.irreversible && record.backup.is_none() {
         entered(record, UpgradePhase::Backup, now, "a backup is taken, since the migration cannot be undone")
     } else if step.migrates {
@@ -266,55 +301,40 @@ fn replacing_pods(record: &UpgradeStatus, now: Timestamp) -> UpgradeStatus {
 }
 
 /// What follows once all is verified: the next step, the watch, or the end.
-fn verified(
-    record: &UpgradeStatus,
-    facts: &impl Fn(&str, &str) -> StepFacts,
-    terms: &Terms,
-    seen: &Seen,
-    now: Timestamp,
-) -> Option<UpgradeStatus> {
+fn verified(record: &UpgradeStatus, course: Course<'_>) -> UpgradeStatus {
+    let Course { terms, seen, now, .. } = course;
     if seen.rest.is_some() || seen.gates != Gates::True {
-        return Some(record.clone());
+        return record.clone();
     }
     if let Some(next) =
         record.step.checked_add(1).filter(|next| usize::try_from(*next).is_ok_and(|at| at < record.path.len()))
     {
-        return Some(first_phase(&UpgradeStatus { step: next, backup: None, ..record.clone() }, facts, now));
+        return first_phase(&UpgradeStatus { step: next, backup: None, ..record.clone() }, course);
     }
     if terms.soak > SignedDuration::ZERO && !terms.aborting {
-        return Some(entered(record, UpgradePhase::Soak, now, "it is watched"));
+        return entered(record, UpgradePhase::Soak, now, "it is watched");
     }
-    Some(entered(record, UpgradePhase::Done, now, ""))
+    entered(record, UpgradePhase::Done, now, "")
 }
 
-fn soaking(
-    record: &UpgradeStatus,
-    facts: &impl Fn(&str, &str) -> StepFacts,
-    terms: &Terms,
-    seen: &Seen,
-    now: Timestamp,
-) -> Option<UpgradeStatus> {
+fn soaking(record: &UpgradeStatus, course: Course<'_>) -> Option<UpgradeStatus> {
+    let Course { terms, seen, now, .. } = course;
     let why = match (&seen.pods, &seen.rest, &seen.gates) {
         (Some(why), _, _) | (None, Some(why), _) | (None, None, Gates::False(why)) => Some(why),
         (None, None, Gates::True | Gates::Unknown(_)) => None,
     };
-    match why {
-        // A pod that moves to another node is no reason to go back; one that stays away is.
-        Some(why) => {
-            let is_long = seen.unready_since.is_some_and(|since| now.duration_since(since) >= terms.progress_deadline);
-            let is_false = matches!(seen.gates, Gates::False(_));
-            (is_long || is_false)
-                .then(|| failed(record, facts, terms, &format!("while it was watched: {why}"), "", now))
-        }
-        None => {
-            let is_watched = now.duration_since(record.since.0) >= terms.soak;
-            (is_watched || terms.aborting).then(|| entered(record, UpgradePhase::Done, now, ""))
-        }
-    }
+    let Some(why) = why else {
+        let is_watched = now.duration_since(record.since.0) >= terms.soak;
+        return (is_watched || terms.aborting).then(|| entered(record, UpgradePhase::Done, now, ""));
+    };
+    // A pod that moves to another node is no reason to go back; one that stays away is.
+    let is_long = seen.unready_since.is_some_and(|since| now.duration_since(since) >= terms.progress_deadline);
+    let is_false = matches!(seen.gates, Gates::False(_));
+    (is_long || is_false).then(|| failed(record, course, &format!("while it was watched: {why}"), ""))
 }
 
 /// The release that the present step started from.
-fn came_from(record: &UpgradeStatus) -> &str {
+pub(super) fn came_from(record: &UpgradeStatus) -> &str {
     let before = usize::try_from(record.step).ok().and_then(|step| step.checked_sub(1));
     before.and_then(|at| record.path.get(at)).unwrap_or(&record.from)
 }
@@ -325,20 +345,14 @@ fn unstarted(record: &UpgradeStatus, why: &str, now: Timestamp) -> UpgradeStatus
 }
 
 /// What becomes of a way that failed in its present step.
-fn failed(
-    record: &UpgradeStatus,
-    facts: &impl Fn(&str, &str) -> StepFacts,
-    terms: &Terms,
-    why: &str,
-    log: &str,
-    now: Timestamp,
-) -> UpgradeStatus {
+fn failed(record: &UpgradeStatus, course: Course<'_>, why: &str, log: &str) -> UpgradeStatus {
+    let Course { releases, terms, now, .. } = course;
     let end = super::step_end(record).unwrap_or(&record.to).to_owned();
     let with_log = |mut after: UpgradeStatus| {
         log.clone_into(&mut after.log_tail);
         after
     };
-    if facts(came_from(record), &end).irreversible {
+    if releases.facts(came_from(record), &end).irreversible {
         let backup = record.backup.as_deref().unwrap_or("the one taken before");
         let message =
             format!("{why}; its data was changed for good, so the way back is to restore the backup {backup}");
@@ -347,7 +361,7 @@ fn failed(
     match terms.on_failure {
         OnFailure::Pause | OnFailure::Continue => with_log(entered(record, UpgradePhase::Failed, now, why)),
         OnFailure::Rollback => {
-            let back = way_back(record, facts);
+            let back = way_back(record, releases);
             let phase = if back == record.active { UpgradePhase::RolledBack } else { UpgradePhase::RollingBack };
             let mut after = entered(record, phase, now, why);
             back.clone_into(&mut after.active);
@@ -357,12 +371,12 @@ fn failed(
 }
 
 /// The earliest release of the way that its data still suits: back over every step, up to one that cannot be undone.
-fn way_back<'r>(record: &'r UpgradeStatus, facts: &impl Fn(&str, &str) -> StepFacts) -> &'r str {
+fn way_back<'r>(record: &'r UpgradeStatus, releases: &dyn Releases) -> &'r str {
     let steps = usize::try_from(record.step).unwrap_or(usize::MAX).min(record.path.len());
     let mut back = came_from(record);
     for at in (0..steps).rev() {
         let before = at.checked_sub(1).map_or(record.from.as_str(), |at| &record.path[at]);
-        if facts(before, &record.path[at]).irreversible {
+        if releases.facts(before, &record.path[at]).irreversible {
             break;
         }
         back = before;

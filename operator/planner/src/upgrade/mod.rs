@@ -17,8 +17,9 @@ mod machine;
 #[cfg(test)]
 mod tests;
 
-pub use machine::{Gates, Migration, Seen, Terms, next};
+pub use machine::{Backup, Course, Gates, Migration, Releases, Seen, Terms, next};
 
+use crate::path::StepFacts;
 use gotocloud_api::{
     Instance,
     upgrade::{Rollout, UpgradePhase, UpgradeStatus},
@@ -59,6 +60,17 @@ pub fn active(instance: &Instance) -> Option<&str> {
 pub fn target(instance: &Instance) -> Option<&str> {
     let upgrade = instance.status.as_ref()?.upgrade.as_ref()?;
     (!upgrade.phase.is_terminal()).then(|| step_end(upgrade)).flatten()
+}
+
+/// What the present step of a way does to the data.
+pub fn facts(upgrade: &UpgradeStatus, releases: &dyn Releases) -> StepFacts {
+    releases.facts(machine::came_from(upgrade), step_end(upgrade).unwrap_or(&upgrade.to))
+}
+
+/// Name of the Backup and of the migration Job of the present step and try: another for each.
+pub fn attempt_name(upgrade: &UpgradeStatus) -> String {
+    let attempt = (&upgrade.rollout, &upgrade.started_at, upgrade.step, step_end(upgrade));
+    format!("upgrade-{}", &crate::fingerprint::of(&attempt)[..10])
 }
 
 fn step_end(upgrade: &UpgradeStatus) -> Option<&str> {

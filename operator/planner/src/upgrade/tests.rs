@@ -18,10 +18,36 @@ struct Way {
     now: Timestamp,
 }
 
+/// Releases `r0`, `r1`…, each reached from the one before.
+struct Steps(Vec<StepFacts>);
+
+fn number(name: &str) -> Option<usize> {
+    name.strip_prefix('r').and_then(|number| number.parse().ok())
+}
+
+impl Releases for Steps {
+    fn way(&self, from: &str, to: &str) -> Result<Vec<String>, NoWay> {
+        match (number(from), number(to)) {
+            (Some(from), Some(to)) if from < to => Ok((from + 1..=to).map(|at| format!("r{at}")).collect()),
+            (Some(from), Some(to)) if from == to => Ok(vec![format!("r{to}")]),
+            _ => Err(NoWay::Unknown(to.to_owned())),
+        }
+    }
+
+    fn facts(&self, before: &str, release: &str) -> StepFacts {
+        match (number(before), number(release)) {
+            (Some(before), Some(release)) if before + 1 == release => self.0[before],
+            _ => PLAIN,
+        }
+    }
+}
+
+#[allow(clippy::unnecessary_wraps)] // as it is given to the machine
 fn to(release: &str) -> Option<Wanted> {
     Some(Wanted { release: release.to_owned(), rollout: None, generation: Some(2) })
 }
 
+#[allow(clippy::unnecessary_wraps)] // as it is given to the machine
 fn by_campaign(release: &str, attempt: u32) -> Option<Wanted> {
     let rollout = Rollout { campaign: "c".into(), uid: "u".into(), wave: "w".into(), attempt, wants: release.into() };
     Some(Wanted { release: release.to_owned(), rollout: Some(rollout), generation: Some(2) })
@@ -41,26 +67,9 @@ impl Way {
     }
 
     fn next(&mut self) -> Option<UpgradePhase> {
-        let number = |name: &str| name.strip_prefix('r').and_then(|n| n.parse::<usize>().ok());
-        let way = |from: &str, to: &str| match (number(from), number(to)) {
-            (Some(from), Some(to)) if from < to => Ok((from + 1..=to).map(|at| format!("r{at}")).collect()),
-            (Some(from), Some(to)) if from == to => Ok(vec![format!("r{to}")]),
-            _ => Err(NoWay::Unknown(to.to_owned())),
-        };
-        let facts = |before: &str, end: &str| match (number(before), number(end)) {
-            (Some(before), Some(end)) if before + 1 == end => self.steps[before],
-            _ => PLAIN,
-        };
-        let record = next(
-            self.record.as_ref(),
-            self.wanted.as_ref(),
-            &self.current,
-            way,
-            facts,
-            &self.terms,
-            &self.seen,
-            self.now,
-        )?;
+        let steps = Steps(self.steps.clone());
+        let course = Course { releases: &steps, terms: &self.terms, seen: &self.seen, now: self.now };
+        let record = next(self.record.as_ref(), self.wanted.as_ref(), &self.current, course)?;
         self.current.clone_from(&record.active);
         self.record = Some(record);
         Some(self.phase())
@@ -79,7 +88,7 @@ impl Way {
     }
 
     fn see_all_well(&mut self) {
-        self.seen = Seen { backup: Some(Ok("b1".into())), migration: Migration::Succeeded, ..Seen::default() };
+        self.seen = Seen { backup: Backup::Verified("b1".into()), migration: Migration::Succeeded, ..Seen::default() };
     }
 
     fn phase(&self) -> UpgradePhase {
@@ -128,7 +137,7 @@ fn what_cannot_be_undone_waits_for_a_verified_backup_with_pods_stopped() {
     assert_eq!(way.next(), Some(UpgradePhase::Backup));
     assert_eq!(way.wants(), Wants { backup: true, migration: false, no_pods: true });
     assert_eq!(way.next(), None);
-    way.seen.backup = Some(Ok("b1".into()));
+    way.seen.backup = Backup::Verified("b1".into());
     assert_eq!(way.next(), Some(UpgradePhase::Migrate));
     assert!(way.wants().no_pods && way.record.as_ref().unwrap().backup.as_deref() == Some("b1"));
 }
@@ -137,7 +146,7 @@ fn what_cannot_be_undone_waits_for_a_verified_backup_with_pods_stopped() {
 fn without_a_backup_nothing_is_changed() {
     let mut way = Way::new(&[IRREVERSIBLE]);
     way.until(UpgradePhase::Backup);
-    way.seen.backup = Some(Err("the store is full".into()));
+    way.seen.backup = Backup::Failed("the store is full".into());
     assert_eq!(way.next(), Some(UpgradePhase::Failed));
     assert!(way.message().contains("nothing was changed") && way.message().contains("the store is full"));
     assert_eq!((way.current.as_str(), way.wants()), ("r0", Wants::default()));
@@ -145,6 +154,7 @@ fn without_a_backup_nothing_is_changed() {
 
 #[test]
 fn no_step_of_the_way_is_left_out() {
+    use UpgradePhase::{Backup, Done, Migrate, Rollout};
     let mut way = Way::new(&[PLAIN, IRREVERSIBLE, REVERSIBLE]);
     let mut seen = Vec::new();
     for _ in 0..30 {
@@ -153,7 +163,6 @@ fn no_step_of_the_way_is_left_out() {
             None => way.see_all_well(),
         }
     }
-    use UpgradePhase::{Backup, Done, Migrate, Rollout};
     assert_eq!(seen, [(Rollout, 0), (Backup, 1), (Migrate, 1), (Rollout, 1), (Migrate, 2), (Rollout, 2), (Done, 2)]);
 }
 

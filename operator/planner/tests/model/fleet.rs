@@ -12,7 +12,7 @@ use gotocloud_planner::{
         standing::{self, Asker, Goal},
     },
     path::{NoWay, StepFacts},
-    upgrade::{self, Gates, Migration, Seen, Terms},
+    upgrade::{self, Backup, Course, Gates, Migration, Releases, Seen, Terms},
 };
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::{apis::meta::v1::Time, util::intstr::IntOrString};
@@ -204,19 +204,6 @@ impl Fleet {
         u8::try_from(self.steps).unwrap()
     }
 
-    fn facts(before: &str, end: &str) -> StepFacts {
-        StepFacts { migrates: (before, end) == ("r1", "r2"), irreversible: (before, end) == ("r1", "r2") }
-    }
-
-    fn way(&self, from: &str, to: &str) -> Result<Vec<String>, NoWay> {
-        let (from, to) = (number(from), number(to));
-        if from > to {
-            return Err(NoWay::Unknown(release(to)));
-        }
-        let first = if self.is(Fault::SkipsSteps) { to } else { (from + 1).min(to) };
-        Ok((first..=to).map(release).collect())
-    }
-
     fn standing(&self, place: &Place, spec: &CampaignSpec, campaign: usize, wave: usize) -> Standing {
         let goal = Goal::Release(release(self.goal()));
         let asker = Asker { spec, uid: UIDS[campaign], goal: &goal };
@@ -250,7 +237,7 @@ impl Fleet {
         board
     }
 
-    fn spec(&self, campaign: &Campaign) -> CampaignSpec {
+    fn spec(&self, campaign: Campaign) -> CampaignSpec {
         let mut spec = SPEC.clone();
         spec.state = campaign.state;
         spec.retry_failed = campaign.retry.into();
@@ -263,7 +250,7 @@ impl Fleet {
     }
 
     fn decide(&self, state: &State, at: usize) -> decide::Moves {
-        let campaign = &state.campaigns[at];
+        let campaign = state.campaigns[at];
         let mut spec = self.spec(campaign);
         if self.is(Fault::IgnoresFailures) {
             for wave in &mut spec.waves {
@@ -291,6 +278,9 @@ impl Fleet {
         let moves = self.decide(state, at);
         let mut left = writes;
         if let Some(wave) = moves.start.filter(|_| left > 0) {
+            if wave > 0 && self.is_unfinished(state, at, wave - 1) {
+                state.broken = Some(WAVE);
+            }
             state.campaigns[at].begun[wave] = true;
             left -= 1;
         }
@@ -345,9 +335,7 @@ impl Fleet {
             state.broken = Some(WINDOW);
         } else if self.in_hand(state, at, wave).count() >= usize::from(self.at_once) {
             state.broken = Some(LIMIT);
-        } else if !campaign.begun[wave]
-            || (wave > 0 && self.is_unfinished(state, at, wave - 1) && !campaign.begun[wave])
-        {
+        } else if !campaign.begun[wave] {
             state.broken = Some(WAVE);
         } else if failed.count() > usize::from(self.may_fail) {
             state.broken = Some(FAILURES);
@@ -374,7 +362,7 @@ impl Fleet {
     }
 
     fn is_unfinished(&self, state: &State, at: usize, wave: usize) -> bool {
-        let spec = self.spec(&state.campaigns[at]);
+        let spec = self.spec(state.campaigns[at]);
         self.board(&state.places, &spec, at).waves()[wave].unsettled > 0
     }
 
@@ -396,7 +384,7 @@ impl Fleet {
         };
         let seen = if goes_well {
             Seen {
-                backup: Some(Ok("b".into())),
+                backup: Backup::Verified("b".into()),
                 migration: Migration::Succeeded,
                 gates: Gates::True,
                 ..Seen::default()
@@ -404,20 +392,16 @@ impl Fleet {
         } else {
             let why = || "it fails".to_owned();
             Seen {
-                backup: Some(Err(why())),
+                backup: Backup::Failed(why()),
                 migration: Migration::Failed(why(), why()),
                 pods: Some(why()),
                 unready_since: Some(earlier()),
                 ..Seen::default()
             }
         };
-        let facts = |before: &str, end: &str| {
-            let facts = Self::facts(before, end);
-            StepFacts { irreversible: facts.irreversible && !self.is(Fault::SkipsBackups), ..facts }
-        };
         let wanted = upgrade::wanted(&seen_instance);
-        let way = |from: &str, to: &str| self.way(from, to);
-        let next = upgrade::next(record, wanted.as_ref(), &current, way, facts, &terms, &seen, now());
+        let course = Course { releases: self, terms: &terms, seen: &seen, now: now() };
+        let next = upgrade::next(record, wanted.as_ref(), &current, course);
         let Some(next) = next else { return false };
         if self.is(Fault::NeverSoaks) && next.phase == UpgradePhase::Done {
             return false;
@@ -465,6 +449,22 @@ impl Fleet {
                 let moves = self.decide(state, at);
                 moves.start.is_none() && moves.begin.is_empty() && moves.withdraw.is_empty()
             })
+    }
+}
+
+impl Releases for Fleet {
+    fn way(&self, from: &str, to: &str) -> Result<Vec<String>, NoWay> {
+        let (from, to) = (number(from), number(to));
+        if from > to {
+            return Err(NoWay::Unknown(release(to)));
+        }
+        let first = if self.is(Fault::SkipsSteps) { to } else { (from + 1).min(to) };
+        Ok((first..=to).map(release).collect())
+    }
+
+    fn facts(&self, before: &str, end: &str) -> StepFacts {
+        let migrates = (before, end) == ("r1", "r2");
+        StepFacts { migrates, irreversible: migrates && !self.is(Fault::SkipsBackups) }
     }
 }
 
@@ -590,7 +590,7 @@ impl Model for Fleet {
         }));
         properties.push(Property::always(PROOF, |fleet: &Self, state: &State| {
             state.campaigns.iter().enumerate().all(|(at, campaign)| {
-                let spec = fleet.spec(campaign);
+                let spec = fleet.spec(*campaign);
                 state.places.iter().zip(fleet.waves).all(|(place, wave)| {
                     fleet.standing(place, &spec, at, *wave) != Standing::Done
                         || place.record.is_some_and(|record| {
@@ -701,7 +701,7 @@ fn read(record: &UpgradeStatus) -> Record {
     }
 }
 
-fn status(campaign: &Campaign) -> CampaignStatus {
+fn status(campaign: Campaign) -> CampaignStatus {
     let wave = |(name, begun): (&&str, bool)| WaveStatus {
         name: (*name).to_owned(),
         started_at: begun.then(time),

@@ -6,8 +6,11 @@ use gotocloud_planner::{
     Kind, Plan, Snapshot, Verdict,
     grouping::groupings_of,
     inputs::{self, counts_before, full_name},
-    instance, revision,
-    snapshot::{OperatorIdentity, Pinned},
+    instance,
+    path::Graph,
+    revision,
+    snapshot::{OperatorIdentity, Pinned, Way},
+    upgrade,
 };
 use std::collections::BTreeSet;
 
@@ -23,6 +26,8 @@ pub(super) struct View {
     platform_load: u32,
     served: BTreeSet<Kind>,
     operator: OperatorIdentity,
+    releases: Graph,
+    target: Option<Release>,
 }
 
 impl View {
@@ -56,6 +61,9 @@ impl View {
             platform_load: u32::try_from(others().filter(counts).count()).unwrap(),
             served: world.served.clone(),
             operator: world.operator.clone(),
+            releases: Graph::new(world.releases.iter().filter(|one| one.spec.application == instance.spec.application)),
+            target: upgrade::target(instance)
+                .and_then(|name| world.releases.iter().find(|one| is(one.metadata.name.as_ref(), name)).cloned()),
             instance: instance.clone(),
         }
     }
@@ -81,6 +89,13 @@ impl View {
             pinned,
             database_assured: assured,
             operator: &self.operator,
+            way: Way {
+                releases: &self.releases,
+                target: self.target.as_ref(),
+                terms: world.terms.clone(),
+                gates: world.gates.clone(),
+                migration_log: String::new(),
+            },
         }
     }
 

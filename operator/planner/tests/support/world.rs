@@ -15,6 +15,7 @@ use gotocloud_planner::{
     removals::Removal,
     retry::ErrorClass,
     snapshot::{NamespaceHolder, Observed, OperatorIdentity},
+    upgrade::{Gates, Terms},
 };
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -45,6 +46,9 @@ pub struct World {
     pub namespaces_linger: bool,
     /// Are neighbours listed the other way round?
     pub is_reversed: bool,
+    /// How carefully a way to another release is gone, and what gates say.
+    pub terms: Terms,
+    pub gates: Gates,
     memory: Memory,
 }
 
@@ -108,6 +112,8 @@ impl World {
             cluster: Cluster::default(),
             now: "2026-03-01T12:00:00Z".parse().unwrap(),
             removal: Removal::Allowed,
+            terms: Terms::default(),
+            gates: Gates::True,
             failing: Box::new(|_| None),
             dies_after: None,
             namespaces_linger: false,

@@ -1,0 +1,351 @@
+//! What does a campaign's status say?
+
+use super::{Board, Moves, Standing, waves};
+use gotocloud_api::{
+    Campaign, CampaignSpec, CampaignStatus,
+    campaign::{
+        Approval, CampaignPhase, CampaignState, Counts, Decision, DecisionVerb, Finding, TargetStatus, WaveStatus,
+    },
+    conditions::{Condition, ConditionType, Reason},
+};
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+/// How many running or failed targets, and how many findings, a status lists.
+pub const LISTED: usize = 50;
+/// How many decisions a status keeps.
+pub const DECISIONS: usize = 100;
+/// Who decides what follows from the campaign's own rules.
+const RULES: &str = "campaign";
+
+/// A target whose standing changed since the last report.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// Its name.
+    pub name: String,
+    /// Its wave, by its place.
+    pub wave: usize,
+    /// Where it stood; none where it was not there.
+    pub before: Option<Standing>,
+    /// Where it stands.
+    pub after: Standing,
+}
+
+/// What is told of a target that is under way.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Detail {
+    /// Where it is, in a word.
+    pub phase: String,
+    /// Why: a sentence.
+    pub message: String,
+}
+
+/// What a report is made from.
+pub struct Facts<'a> {
+    /// Where its targets stand.
+    pub board: &'a Board,
+    /// What is done now.
+    pub moves: &'a Moves,
+    /// What changed since the last report.
+    pub changes: &'a [Change],
+    /// What is wrong with it, or to be known.
+    pub findings: &'a [Finding],
+    /// Can it run as it is written?
+    pub is_valid: bool,
+    /// When it will be done.
+    pub estimated_end: Option<Timestamp>,
+    /// Tells of a target that is under way.
+    pub detail: &'a dyn Fn(&str) -> Detail,
+}
+
+/// The campaign's status.
+pub fn report(campaign: &Campaign, facts: &Facts<'_>, now: Timestamp) -> CampaignStatus {
+    let before = campaign.status.clone().unwrap_or_default();
+    let spec = &campaign.spec;
+    let waves = wave_statuses(spec, &before, facts, now);
+    let phase = phase(spec, facts, &waves);
+    let mut status = CampaignStatus {
+        observed_generation: campaign.metadata.generation,
+        phase,
+        counts: facts.board.counts(),
+        running: listed(spec, facts, |board| board.in_hand.iter()),
+        failed: failed(spec, facts),
+        findings: facts.findings.iter().take(LISTED).cloned().collect(),
+        decisions: before.decisions.clone(),
+        estimated_end: facts.estimated_end.filter(|_| is_going_on(phase)).map(time),
+        started_at: before.started_at.clone().or_else(|| waves.iter().filter_map(|wave| wave.started_at.clone()).min()),
+        finished_at: match phase {
+            CampaignPhase::Completed | CampaignPhase::Aborted => before.finished_at.clone().or(Some(time(now))),
+            CampaignPhase::Draft
+            | CampaignPhase::Invalid
+            | CampaignPhase::Running
+            | CampaignPhase::Paused
+            | CampaignPhase::Halted
+            | CampaignPhase::Aborting => None,
+        },
+        waves,
+        conditions: Vec::new(),
+    };
+    let (reason, message) = summary(spec, facts, &status);
+    status.conditions = conditions(phase, reason, &message, &before.conditions, campaign.metadata.generation, now);
+    status.decisions.extend(decisions(spec, &before, &status, facts, now));
+    let more = status.decisions.len().saturating_sub(DECISIONS);
+    status.decisions.drain(..more);
+    status
+}
+
+fn is_going_on(phase: CampaignPhase) -> bool {
+    match phase {
+        CampaignPhase::Draft | CampaignPhase::Running | CampaignPhase::Paused | CampaignPhase::Halted => true,
+        CampaignPhase::Invalid | CampaignPhase::Aborting | CampaignPhase::Aborted | CampaignPhase::Completed => false,
+    }
+}
+
+fn wave_statuses(spec: &CampaignSpec, before: &CampaignStatus, facts: &Facts<'_>, now: Timestamp) -> Vec<WaveStatus> {
+    let mut statuses = Vec::new();
+    for (at, (wave, board)) in spec.waves.iter().zip(facts.board.waves()).enumerate() {
+        let known = before.waves.iter().find(|known| known.name == wave.name).cloned().unwrap_or_default();
+        let started_at = known.started_at.or_else(|| (facts.moves.start == Some(at)).then(|| time(now)));
+        let is_done = started_at.is_some() && board.unsettled == 0;
+        let approved = wave.approved.as_ref().filter(|_| wave.approval == Approval::Manual);
+        let is_same = approved.is_some_and(|approved| known.approved_by.as_ref() == Some(&approved.by));
+        statuses.push(WaveStatus {
+            name: wave.name.clone(),
+            counts: board.counts,
+            finished_at: is_done.then(|| known.finished_at.unwrap_or_else(|| time(now))),
+            approved_by: approved.map(|approved| approved.by.clone()),
+            approved_at: approved.map(|_| known.approved_at.filter(|_| is_same).unwrap_or_else(|| time(now))),
+            waits_for: if started_at.is_some() {
+                waits_within(spec, facts, at)
+            } else {
+                waves::may_begin(spec, facts.board, at, facts.is_valid, now).err().map(|wait| wait.to_string())
+            },
+            started_at,
+        });
+    }
+    statuses
+}
+
+/// What a wave that began, and in which nothing moves, waits for.
+fn waits_within(spec: &CampaignSpec, facts: &Facts<'_>, at: usize) -> Option<String> {
+    let board = &facts.board.waves()[at];
+    if board.unsettled == 0 || !board.in_hand.is_empty() || facts.moves.begin.iter().any(|one| one.wave == at) {
+        return None;
+    }
+    if let Some(wait) = waves::halt(spec, facts.board, facts.is_valid) {
+        return Some(wait.to_string());
+    }
+    if board.counts.unreachable > 0 && board.waiting.is_empty() {
+        return Some(format!("{} are on a platform that does not answer", board.counts.unreachable));
+    }
+    Some(match facts.moves.look_again {
+        Some(at) => format!("its targets' windows open, or a freeze or deferral ends, at {at}"),
+        None => "what holds its targets up: see why of each".to_owned(),
+    })
+}
+
+fn phase(spec: &CampaignSpec, facts: &Facts<'_>, waves: &[WaveStatus]) -> CampaignPhase {
+    let is_in_between = facts.board.waves().iter().any(|wave| !wave.in_hand.is_empty());
+    let is_done = waves.iter().all(|wave| wave.finished_at.is_some());
+    match spec.state {
+        CampaignState::Aborted if is_in_between => CampaignPhase::Aborting,
+        CampaignState::Aborted => CampaignPhase::Aborted,
+        CampaignState::Draft | CampaignState::Running if !facts.is_valid => CampaignPhase::Invalid,
+        CampaignState::Draft => CampaignPhase::Draft,
+        CampaignState::Paused => CampaignPhase::Paused,
+        CampaignState::Running if waves::too_many_failed(spec, facts.board).is_some() => CampaignPhase::Halted,
+        CampaignState::Running if is_done => CampaignPhase::Completed,
+        CampaignState::Running => CampaignPhase::Running,
+    }
+}
+
+fn listed<'b>(
+    spec: &CampaignSpec,
+    facts: &Facts<'b>,
+    of: impl Fn(&'b super::board::WaveBoard) -> std::collections::btree_set::Iter<'b, std::sync::Arc<str>>,
+) -> Vec<TargetStatus> {
+    let waves = spec.waves.iter().zip(facts.board.waves());
+    let all = waves.flat_map(|(wave, board)| of(board).map(move |name| (wave, name)));
+    all.take(LISTED)
+        .map(|(wave, name)| {
+            let detail = (facts.detail)(name);
+            TargetStatus {
+                name: name.to_string(),
+                wave: wave.name.clone(),
+                phase: detail.phase,
+                message: detail.message,
+            }
+        })
+        .collect()
+}
+
+fn failed(spec: &CampaignSpec, facts: &Facts<'_>) -> Vec<TargetStatus> {
+    listed(spec, facts, |board| board.failed.iter())
+        .into_iter()
+        .map(|mut target| {
+            if let Some(Standing::Failed(why)) = facts.board.target(&target.name).map(|target| &target.standing) {
+                why.to_string().clone_into(&mut target.message);
+            }
+            target
+        })
+        .collect()
+}
+
+fn summary(spec: &CampaignSpec, facts: &Facts<'_>, status: &CampaignStatus) -> (Reason, String) {
+    let Counts { targets, done, unneeded, failed, skipped, pinned, .. } = status.counts;
+    let progress = format!("{} of {targets} targets are done", done + unneeded);
+    let errors = || {
+        let error = facts.findings.first().map(|finding| finding.message.clone()).unwrap_or_default();
+        format!("it cannot run as it is written: {error}")
+    };
+    match status.phase {
+        CampaignPhase::Draft => (
+            Reason::CampaignDraft,
+            format!("it shows its plan for {targets} targets; set spec.state to Running to let it go"),
+        ),
+        CampaignPhase::Invalid => (Reason::CampaignInvalid, errors()),
+        CampaignPhase::Running => {
+            let waits = status.waves.iter().find_map(|wave| Some((&wave.name, wave.waits_for.as_ref()?)));
+            let is_moving = !status.running.is_empty() || !facts.moves.begin.is_empty();
+            match waits.filter(|_| !is_moving) {
+                Some((wave, waits)) => (Reason::CampaignWaiting, format!("{progress}; wave {wave}: {waits}")),
+                None => (Reason::CampaignRunning, progress),
+            }
+        }
+        CampaignPhase::Paused => (Reason::CampaignPaused, format!("{progress}; a person paused it")),
+        CampaignPhase::Halted => {
+            let why = waves::too_many_failed(spec, facts.board).map(|wait| wait.to_string()).unwrap_or_default();
+            (Reason::CampaignHalted, format!("{progress}; {why}"))
+        }
+        CampaignPhase::Aborting => {
+            (Reason::CampaignAborted, format!("{progress}; it was aborted, and what had begun is being finished"))
+        }
+        CampaignPhase::Aborted => (Reason::CampaignAborted, format!("{progress}; it was aborted")),
+        CampaignPhase::Completed => {
+            (Reason::AsDesired, format!("{progress}; {failed} failed, {skipped} left out, {pinned} pinned"))
+        }
+    }
+}
+
+fn conditions(
+    phase: CampaignPhase,
+    reason: Reason,
+    message: &str,
+    before: &[Condition],
+    generation: Option<i64>,
+    now: Timestamp,
+) -> Vec<Condition> {
+    let is_stalled = matches!(phase, CampaignPhase::Invalid | CampaignPhase::Halted);
+    let is_reconciling = matches!(phase, CampaignPhase::Running | CampaignPhase::Aborting);
+    let is_ready = phase == CampaignPhase::Completed;
+    let mut conditions = vec![(ConditionType::Ready, is_ready)];
+    conditions.extend(is_reconciling.then_some((ConditionType::Reconciling, true)));
+    conditions.extend(is_stalled.then_some((ConditionType::Stalled, true)));
+    let condition = |(kind, is_true): (ConditionType, bool)| {
+        let (type_, status) = (kind.to_string(), if is_true { "True" } else { "False" });
+        let same = before.iter().find(|old| old.type_ == type_ && old.status == status);
+        Condition {
+            last_transition_time: same.map_or_else(|| time(now), |old| old.last_transition_time.clone()),
+            message: message.to_owned(),
+            observed_generation: generation,
+            reason: reason.to_string(),
+            status: status.to_owned(),
+            type_,
+        }
+    };
+    conditions.into_iter().map(condition).collect()
+}
+
+/// What was decided between two statuses.
+fn decisions(
+    spec: &CampaignSpec,
+    before: &CampaignStatus,
+    after: &CampaignStatus,
+    facts: &Facts<'_>,
+    now: Timestamp,
+) -> Vec<Decision> {
+    let mut decisions = Vec::new();
+    let mut note = |verb: DecisionVerb, subject: String, actor: &str, reason: String| {
+        decisions.push(Decision { at: time(now), verb, subject, actor: actor.to_owned(), reason });
+    };
+    let name_of = |wave: usize| spec.waves.get(wave).map(|wave| wave.name.clone()).unwrap_or_default();
+    for change in facts.changes {
+        let subject = format!("{}/{}", name_of(change.wave), change.name);
+        match &change.after {
+            Standing::Failed(why) => note(DecisionVerb::Fail, subject, RULES, why.to_string()),
+            Standing::Skipped => note(DecisionVerb::Skip, subject, "spec.skip", "it is left out".into()),
+            Standing::GoingBack => note(DecisionVerb::RollBack, subject, "spec.rollBack", "it goes back".into()),
+            Standing::Pending if matches!(change.before, Some(Standing::Failed(_))) => {
+                note(DecisionVerb::Retry, subject, "spec.retryFailed or spec.retry", "it is tried again".into());
+            }
+            Standing::Pinned(by) => note(DecisionVerb::Hold, subject, by, "it is pinned".into()),
+            Standing::Pending
+            | Standing::Blocked(_)
+            | Standing::Running { .. }
+            | Standing::Soaking
+            | Standing::Done
+            | Standing::Unneeded
+            | Standing::ToGoBack(_)
+            | Standing::WentBack => {}
+        }
+    }
+    for (at, wave) in after.waves.iter().enumerate() {
+        let known = before.waves.iter().find(|known| known.name == wave.name);
+        if let (Some(by), true) =
+            (&wave.approved_by, known.and_then(|known| known.approved_by.as_ref()) != wave.approved_by.as_ref())
+        {
+            let reason = spec.waves[at].approved.as_ref().and_then(|approved| approved.reason.clone());
+            note(DecisionVerb::Approve, wave.name.clone(), by, reason.unwrap_or_else(|| "no reason given".into()));
+        }
+        if facts.moves.start == Some(at) {
+            note(
+                DecisionVerb::Start,
+                wave.name.clone(),
+                RULES,
+                format!("{} targets; those before it are done", wave.counts.targets),
+            );
+        }
+        if wave.finished_at.is_some() && known.is_none_or(|known| known.finished_at.is_none()) {
+            let Counts { done, failed, skipped, .. } = wave.counts;
+            note(
+                DecisionVerb::Finish,
+                wave.name.clone(),
+                RULES,
+                format!("{done} done, {failed} failed, {skipped} left out"),
+            );
+        }
+    }
+    for (wave, _) in spec.waves.iter().enumerate() {
+        let begun: Vec<&str> = facts.moves.begin.iter().filter(|one| one.wave == wave).map(|one| &*one.name).collect();
+        if let Some(first) = begun.first() {
+            let board = &facts.board.waves()[wave];
+            let at_once = waves::at_once(spec, facts.board, wave);
+            let subject = if begun.len() == 1 { format!("{}/{first}", name_of(wave)) } else { name_of(wave) };
+            let shown = begun.iter().take(5).copied().collect::<Vec<_>>().join(", ");
+            let more = begun.len().saturating_sub(5);
+            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+            let reason = format!("begins {shown}{more}: {} in hand, {at_once} at once", board.weight_in_hand);
+            note(DecisionVerb::Start, subject, RULES, reason);
+        }
+    }
+    for name in &facts.moves.withdraw {
+        note(DecisionVerb::Withdraw, name.to_string(), "spec.state", "it had touched nothing".into());
+    }
+    if before.phase != after.phase
+        && matches!(
+            after.phase,
+            CampaignPhase::Halted | CampaignPhase::Paused | CampaignPhase::Invalid | CampaignPhase::Aborting
+        )
+    {
+        let why = after.conditions.first().map(|condition| condition.message.clone()).unwrap_or_default();
+        let actor =
+            if matches!(after.phase, CampaignPhase::Paused | CampaignPhase::Aborting) { "spec.state" } else { RULES };
+        note(DecisionVerb::Hold, "campaign".into(), actor, why);
+    }
+    decisions
+}
+
+/// A moment as statuses hold it: whole seconds.
+fn time(at: Timestamp) -> Time {
+    Time(Timestamp::from_second(at.as_second()).unwrap_or(at))
+}
