@@ -13,8 +13,10 @@
 //!            report        conditions, inventory, events                       instance/report.rs, standing.rs
 //! ```
 //!
-//! Rules that concern the whole fleet: `removals` (how much may go at once), `fleet` (counts), `retry` (when to try again).
+//! Rules that concern the whole fleet: `removals` (how much may go at once), `fleet` (counts), `retry` (when to try again),
+//! `calendar` (when changes may begin).
 
+pub mod calendar;
 pub mod campaign;
 pub mod fingerprint;
 pub mod fleet;

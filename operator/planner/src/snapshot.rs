@@ -59,6 +59,13 @@ pub struct Way<'a> {
     pub migration_log: String,
 }
 
+impl<'a> Way<'a> {
+    /// Nothing is under way, and what begins is gone as an edit by hand is.
+    pub fn open(releases: &'a Graph) -> Self {
+        Self { releases, target: None, terms: Terms::default(), gates: Gates::True, migration_log: String::new() }
+    }
+}
+
 /// Who holds the namespace an Instance needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NamespaceHolder {

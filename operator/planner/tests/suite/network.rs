@@ -1,14 +1,10 @@
 //! Who may talk to whom: exactly the flows that are named, and no other.
 
-#![allow(clippy::unwrap_used)] // in what tests share, too
-
-mod support;
-
+use crate::support::{World, fixtures};
 use gotocloud_api::{Instance, conditions::ConditionType, instance::Environment};
 use gotocloud_planner::Kind;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
-use support::{World, fixtures};
 
 /// A peer in words: where it is, and which pods there.
 fn peer(peer: &Value) -> String {
@@ -87,6 +83,7 @@ fn with_everything_monitoring_and_the_database_have_their_flows_and_no_more() {
         "web -> here[cluster=database] : 5432/TCP",
         "batch <- here[component=web] : 7070/TCP",
         "database <- here[component=web] : 5432/TCP",
+        "database <- here[component=migration] : 5432/TCP",
         "database <- here[cluster=database] : 5432/TCP",
         "database <- here[cluster=database] : 8000/TCP",
         "database <- cnpg-system[] : 8000/TCP",

@@ -1,11 +1,9 @@
 //! What is told: events at transitions only, and a status of bounded size.
 
-mod support;
-
+use crate::support::{World, fixtures};
 use gotocloud_api::conditions::{ConditionType, Reason};
 use gotocloud_planner::{Kind, ObjectKey, health::Health, instance::Failure, retry::ErrorClass};
 use serde_json::json;
-use support::{World, fixtures};
 
 fn events(world: &mut World) -> Vec<String> {
     let rounds = world.run();

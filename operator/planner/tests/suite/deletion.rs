@@ -1,9 +1,6 @@
 //! Deleting takes the workload; the data goes only where that is asked.
 
-#![allow(clippy::unwrap_used)] // in what tests share, too
-
-mod support;
-
+use crate::support::{World, fixtures};
 use gotocloud_api::{
     conditions::{ConditionType, Reason},
     instance::DeletionPolicy::{self, Delete, Retain},
@@ -11,7 +8,6 @@ use gotocloud_api::{
 };
 use gotocloud_planner::{Kind, ObjectKey, Verdict, removals::Removal};
 use serde_json::{Value, json};
-use support::{World, fixtures};
 
 fn deleted(mut world: World, policy: DeletionPolicy) -> World {
     world.one().spec.deletion_policy = policy;
@@ -206,5 +202,5 @@ fn an_instance_made_again_finds_its_data() {
     assert_eq!(world.condition(ConditionType::Ready), "True AsDesired");
     assert_eq!(world.cluster.databases, [("app_a".to_owned(), true)].into());
     assert_eq!(world.cluster.get(Kind::Secret, fixtures::NAMESPACE, "database-app"), Some(&password));
-    assert!(!support::is_retained(namespace(&world).unwrap()));
+    assert!(!crate::support::is_retained(namespace(&world).unwrap()));
 }

@@ -1,11 +1,9 @@
 //! What is no longer wanted goes, and nothing else.
 
-mod support;
-
+use crate::support::{World, fixtures};
 use gotocloud_api::conditions::ConditionType;
 use gotocloud_planner::{Kind, ObjectKey, removals::Removal};
 use serde_json::json;
-use support::{World, fixtures};
 
 fn in_namespace(kind: Kind, name: &str) -> ObjectKey {
     ObjectKey::new(kind, fixtures::NAMESPACE, name)
@@ -138,6 +136,7 @@ fn where_removals_are_held_the_rest_goes_on_and_the_remedy_is_told() {
     let mut world = a_smaller_release(World::plain()).at_rest();
     world.removal = Removal::Held { wanted: 200, fleet: 300 };
     world.edit(|one| one.spec.release = Some("app-2".into()));
+    world.round();
     let round = world.round();
     assert!(round.steps.iter().any(|step| step == "apply Deployment gtc-app-a/web"));
     assert!(!round.steps.iter().any(|step| step.starts_with("remove")));

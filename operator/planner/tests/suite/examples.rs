@@ -1,7 +1,7 @@
 //! Can everything in the examples run? Every instance of the fleet, and every release in every size and stage on every
 //! platform.
 
-#[path = "../../api/tests/example_files/mod.rs"]
+#[path = "../../../api/tests/example_files/mod.rs"]
 mod example_files;
 
 use example_files::Examples;
@@ -14,8 +14,9 @@ use gotocloud_planner::{
     grouping::groupings_of,
     inputs::{platform_name, resolve},
     instance::plan,
+    path::Graph,
     render::{Surroundings, render},
-    snapshot::{NamespaceHolder, OperatorIdentity},
+    snapshot::{NamespaceHolder, OperatorIdentity, Way},
 };
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -26,6 +27,7 @@ fn snapshot<'a>(
     instance: &'a Instance,
     served: &'a BTreeSet<Kind>,
     operator: &'a OperatorIdentity,
+    releases: &'a Graph,
 ) -> Snapshot<'a> {
     let spec = &instance.spec;
     let establishment = examples.establishments.get(&spec.establishment);
@@ -48,18 +50,20 @@ fn snapshot<'a>(
         pinned: None,
         database_assured: None,
         operator,
+        way: Way::open(releases),
     }
 }
 
 fn with_plan(examples: &Examples, instance: &Instance, look: impl FnOnce(&Plan<'_>)) {
     let (served, operator) = (Kind::ALL.into(), OperatorIdentity::default());
-    look(&plan(&snapshot(examples, instance, &served, &operator)));
+    look(&plan(&snapshot(examples, instance, &served, &operator, &Graph::default())));
 }
 
 /// All objects `instance` is made of, those that wait for its database too.
 fn objects(examples: &Examples, instance: &Instance) -> Vec<Object> {
     let (served, operator) = (Kind::ALL.into(), OperatorIdentity::default());
-    let snapshot = snapshot(examples, instance, &served, &operator);
+    let releases = Graph::default();
+    let snapshot = snapshot(examples, instance, &served, &operator, &releases);
     let surroundings = Surroundings { neighbours: &snapshot.neighbours, operator: &operator };
     let rendered = resolve(&snapshot).and_then(|inputs| render(&inputs, &surroundings));
     rendered.unwrap_or_else(|refusal| panic!("{}: {refusal}", described(instance))).objects

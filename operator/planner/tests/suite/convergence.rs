@@ -1,12 +1,10 @@
 //! From nothing to an instance at rest, and then silence.
 
-mod support;
-
+use crate::support::{World, fixtures};
 use gotocloud_api::conditions::ConditionType::{
     DatabaseReady, Exposed, Ready, Reconciling, Stalled, UpToDate, WorkloadReady,
 };
 use gotocloud_planner::Kind;
-use support::{World, fixtures};
 
 #[test]
 fn on_a_server_an_instance_is_ready_in_two_rounds_and_then_silent() {

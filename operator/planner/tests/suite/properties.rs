@@ -1,9 +1,6 @@
 //! What holds whatever is asked: nothing panics, a plan carried out leaves nothing to do, and no two instances meet.
 
-#![allow(clippy::unwrap_used)] // in what tests share, too
-
-mod support;
-
+use crate::support::{World, fixtures};
 use gotocloud_api::{
     Instance, Quantity, SizeClass, Stage,
     application::DatabaseEngine,
@@ -16,7 +13,6 @@ use gotocloud_api::{
 use gotocloud_planner::{Kind, Step, Verdict, removals::Removal};
 use proptest::{collection::vec, option, prelude::*, sample::select};
 use std::collections::BTreeSet;
-use support::{World, fixtures};
 
 /// Texts that somebody might give: good ones, and all others.
 fn text() -> impl Strategy<Value = String> {
@@ -286,7 +282,7 @@ proptest! {
                         Step::Remove(key) => assert!(!wanted.contains(key), "{key}"),
                         Step::Apply { object, .. } => {
                             assert!(wanted.contains(&object.key), "{}", object.key);
-                            let labels = support::labels(&object.manifest, "labels");
+                            let labels = crate::support::labels(&object.manifest, "labels");
                             let owner = gotocloud_planner::ownership::holder(&labels).unwrap();
                             assert_eq!(format!("{}/{}", owner.0, owner.1), who);
                         }
@@ -334,7 +330,7 @@ proptest! {
         prop_assert!(world.instances.is_empty());
         let data = world.cluster.databases.len() + world.cluster.of_kind(Kind::Cluster).len();
         prop_assert_eq!(data > 0, has_data && is_kept);
-        prop_assert_eq!(world.cluster.of_kind(Kind::Namespace).iter().any(|one| support::is_retained(one)), has_data && is_kept);
+        prop_assert_eq!(world.cluster.of_kind(Kind::Namespace).iter().any(|one| crate::support::is_retained(one)), has_data && is_kept);
     }
 }
 

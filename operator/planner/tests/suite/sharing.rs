@@ -1,12 +1,10 @@
 //! Instances, and people, that want the same names or share an instance.
 
-mod support;
-
+use crate::support::{World, fixtures};
 use gotocloud_api::{conditions::ConditionType, names};
 use gotocloud_planner::{Kind, ObjectKey};
 use serde_json::json;
 use std::collections::BTreeSet;
-use support::{World, fixtures};
 
 #[test]
 fn two_instances_of_one_name_do_not_touch_each_others_objects() {

@@ -1,9 +1,6 @@
 //! What cannot run says why and what to do, and touches nothing.
 
-#![allow(clippy::unwrap_used)] // in what tests share, too
-
-mod support;
-
+use crate::support::{World, fixtures};
 use gotocloud_api::{
     Instance,
     application::{DatabaseEngine, Tenancy},
@@ -12,7 +9,6 @@ use gotocloud_api::{
 };
 use gotocloud_planner::{Kind, Verdict, instance::Failure, retry::ErrorClass};
 use serde_json::json;
-use support::{World, fixtures};
 
 /// What each mistake is answered with: the reason, and words of the remedy.
 struct Mistake {

@@ -1,10 +1,8 @@
 //! What an Application, a Release, a Platform and an Establishment tell of the fleet.
 
-mod support;
-
+use crate::support::{World, fixtures};
 use gotocloud_api::{Stage, conditions::Condition, platform::RetainedData, version::VersionScheme};
 use gotocloud_planner::fleet;
-use support::{World, fixtures};
 
 fn told(conditions: &[Condition]) -> Vec<String> {
     conditions.iter().map(|one| format!("{} {} {}", one.type_, one.status, one.reason)).collect()

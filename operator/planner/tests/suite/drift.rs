@@ -1,10 +1,8 @@
 //! What somebody deletes or changes is put right, and nothing else is touched.
 
-mod support;
-
+use crate::support::{World, fixtures};
 use gotocloud_api::conditions::{ConditionType, Reason};
 use gotocloud_planner::{Kind, Step, instance::Failure, retry::ErrorClass};
-use support::{World, fixtures};
 
 #[test]
 fn each_object_that_is_deleted_is_made_again_by_one_step() {

@@ -2,12 +2,10 @@
 
 #![cfg(not(feature = "altered-rendering"))] // of which nobody reviews the snapshots
 
-mod support;
-
+use crate::support::{World, fixtures, in_words, typed};
 use gotocloud_api::Stage;
 use gotocloud_planner::{Kind, ObjectKey, Step};
 use serde_json::{Value, json};
-use support::{World, fixtures, in_words, typed};
 
 /// The plan of a new Instance, step by step.
 fn plan(world: &World) -> Vec<Value> {
@@ -159,7 +157,7 @@ fn the_hash_of_a_revision_is_the_same_in_every_version_of_the_operator() {
 
 #[test]
 fn no_manifest_of_a_built_in_kind_has_a_field_that_kubernetes_does_not_know() {
-    use k8s_openapi::api::{apps, autoscaling, core, networking, policy, rbac};
+    use k8s_openapi::api::{apps, autoscaling, batch, core, networking, policy, rbac};
     for world in [World::plain().at_rest(), World::full().at_rest()] {
         for (key, stored) in &world.cluster.objects {
             let mut manifest = stored.manifest.clone();
@@ -178,8 +176,14 @@ fn no_manifest_of_a_built_in_kind_has_a_field_that_kubernetes_does_not_know() {
                 Kind::Service => typed::<core::v1::Service>(&manifest),
                 Kind::PodDisruptionBudget => typed::<policy::v1::PodDisruptionBudget>(&manifest),
                 Kind::HorizontalPodAutoscaler => typed::<autoscaling::v2::HorizontalPodAutoscaler>(&manifest),
+                Kind::Job => typed::<batch::v1::Job>(&manifest),
                 Kind::Ingress => typed::<networking::v1::Ingress>(&manifest),
-                Kind::Cluster | Kind::Certificate | Kind::ListenerSet | Kind::HttpRoute | Kind::ServiceMonitor => {
+                Kind::Cluster
+                | Kind::Backup
+                | Kind::Certificate
+                | Kind::ListenerSet
+                | Kind::HttpRoute
+                | Kind::ServiceMonitor => {
                     continue;
                 }
             };

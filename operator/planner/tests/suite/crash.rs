@@ -1,8 +1,6 @@
 //! The operator may die between any two steps: another one ends where it would have.
 
-mod support;
-
-use support::World;
+use crate::support::World;
 
 /// Stops after each number of steps of the first round, then lets another process finish.
 fn survives(what: &str, make: impl Fn() -> World, change: impl Fn(&mut World)) {
@@ -18,7 +16,7 @@ fn survives(what: &str, make: impl Fn() -> World, change: impl Fn(&mut World)) {
     for dies_after in 0..=steps {
         let mut world = begun();
         world.dies_after = Some(dies_after);
-        world.round_of(support::fixtures::WHO);
+        world.round_of(crate::support::fixtures::WHO);
         world.run();
         assert_eq!(world.cluster, undisturbed.cluster, "{what}: died after {dies_after} of {steps} steps");
         let (mut ours, mut theirs) = (world.instances.clone(), undisturbed.instances.clone());
@@ -27,6 +25,10 @@ fn survives(what: &str, make: impl Fn() -> World, change: impl Fn(&mut World)) {
             instance.status.iter_mut().flat_map(|status| &mut status.conditions).for_each(|condition| {
                 condition.last_transition_time.0 = jiff::Timestamp::UNIX_EPOCH;
             });
+            if let Some(upgrade) = instance.status.as_mut().and_then(|status| status.upgrade.as_mut()) {
+                upgrade.since.0 = jiff::Timestamp::UNIX_EPOCH;
+                upgrade.finished_at = None;
+            }
         }
         assert_eq!(ours, theirs, "{what}: died after {dies_after} of {steps} steps");
     }
@@ -51,7 +53,11 @@ fn while_it_moves_to_another_release() {
                 world.releases[1].spec.components[0].env.retain(|variable| variable.from_secret.is_none());
                 world.at_rest()
             },
-            |world| world.edit(|one| one.spec.release = Some("app-2".into())),
+            |world| {
+                world.edit(|one| one.spec.release = Some("app-2".into()));
+                // It is decided that it goes.
+                world.round();
+            },
         );
     }
 }

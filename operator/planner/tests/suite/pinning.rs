@@ -1,15 +1,11 @@
 //! An instance pins what it runs: only its own edit or a named consent moves a pod.
 
-#![allow(clippy::unwrap_used)] // in what tests share, too
-
-mod support;
-
+use crate::support::{World, fixtures};
 use gotocloud_api::{
     Platform, SizeClass,
     conditions::{ConditionType, Reason},
 };
 use gotocloud_planner::{Kind, ObjectKey, Step, Verdict, instance::Failure, retry::ErrorClass, revision};
-use support::{World, fixtures};
 
 fn application_edit(world: &mut World) {
     world.applications[0].spec.sizes.small.default_component.memory = "300Mi".into();
@@ -163,6 +159,8 @@ fn the_release_is_told_only_once_its_pods_are_there() {
     let mut world = World::plain().at_rest();
     world.edit(|one| one.spec.release = Some("app-2".into()));
     world.round();
+    assert_eq!(world.condition(ConditionType::Ready), "False Upgrading");
+    world.round();
     assert_eq!(world.status().release.as_ref().unwrap().version, "1.0");
     assert_eq!(world.condition(ConditionType::Ready), "False PodsStarting");
     world.cluster.settle();
@@ -195,6 +193,7 @@ fn pods_are_pinned_though_something_after_them_could_not_be_applied() {
             message: "no".into(),
         })
     });
+    world.round();
     world.round();
     assert_eq!(world.condition(ConditionType::Stalled), "True Forbidden");
     let before = world.cluster.pods();

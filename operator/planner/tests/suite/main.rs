@@ -1,0 +1,21 @@
+//! The planner's rules, a file for each question. One binary: it is compiled once, with the optimisation that the model
+//! checker needs.
+
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)] // A test fails by panicking.
+
+mod convergence;
+mod crash;
+mod deletion;
+mod drift;
+mod examples;
+mod fleet;
+mod network;
+mod pinning;
+mod properties;
+mod refusals;
+mod rendering;
+mod sharing;
+mod support;
+mod telling;
+mod unwanted;
+mod upgrade;
