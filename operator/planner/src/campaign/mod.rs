@@ -29,6 +29,8 @@ pub mod limits;
 pub mod members;
 pub mod report;
 pub mod standing;
+pub mod targets;
+pub mod terms;
 pub mod waves;
 pub mod why;
 

@@ -1,0 +1,426 @@
+//! What does a campaign know of one target?
+
+use super::{Lane, Standing, Target, members::Members, standing, waves};
+use crate::{
+    calendar::{self, Calendar, CalendarError, Change, State, WindowOwner},
+    campaign::decide::Opening,
+    campaign::why::Closed,
+    path::Graph,
+};
+use gotocloud_api::{
+    Application, CampaignSpec, CampaignStatus, ChangeFreezeSpec, Deferral, Establishment, Instance, Release, Window,
+    campaign::{LateJoiners, Weight},
+    version::{Relation, Step, UpgradeKind},
+};
+use jiff::{SignedDuration, Timestamp};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::Arc,
+};
+
+/// All that a campaign's targets are seen against.
+pub struct Field<'a> {
+    /// The campaign's spec.
+    pub spec: &'a CampaignSpec,
+    /// Its status, as it is stored.
+    pub status: Option<&'a CampaignStatus>,
+    /// Its uid.
+    pub uid: &'a str,
+    /// Its name.
+    pub name: &'a str,
+    /// What it wants.
+    pub goal: &'a standing::Goal,
+    /// Its waves.
+    pub members: &'a Members,
+    /// The application.
+    pub application: Option<&'a Application>,
+    /// The release its targets are to run; none for a stage.
+    pub release: Option<&'a Release>,
+    /// The releases of the application.
+    pub releases: &'a Graph,
+    /// All freezes, by name.
+    pub freezes: &'a [(String, ChangeFreezeSpec)],
+    /// The deferrals of this campaign.
+    pub deferrals: &'a [Arc<Deferral>],
+}
+
+/// One possible target, as it is seen.
+pub struct Candidate<'a> {
+    /// What the campaign calls it.
+    pub name: &'a str,
+    /// The labels by which waves select it.
+    pub labels: Option<&'a BTreeMap<String, String>>,
+    /// The Instance; none where it is to be made.
+    pub instance: Option<&'a Instance>,
+    /// Whom it serves.
+    pub establishment: Option<&'a Establishment>,
+    /// The groupings that list its establishment.
+    pub groupings: &'a BTreeSet<String>,
+    /// What the other applications of its establishment run, by application.
+    pub neighbours: &'a BTreeMap<String, String>,
+    /// The schemes of those applications.
+    pub schemes: &'a dyn Fn(&str) -> Option<gotocloud_api::version::VersionScheme>,
+    /// The field manager that set what the campaign would write.
+    pub owner: Option<&'a str>,
+    /// Its platform, if that is known.
+    pub platform: Option<&'a str>,
+}
+
+/// The calendars of a campaign's targets: many targets share one.
+#[derive(Default)]
+pub struct Calendars {
+    known: HashMap<(String, Vec<Window>, Vec<String>), u32>,
+    all: Vec<Result<Calendar, CalendarError>>,
+}
+
+impl Calendars {
+    /// The calendar of a target, by its place.
+    fn of(&mut self, field: &Field<'_>, candidate: &Candidate<'_>) -> u32 {
+        let none: Vec<Window> = Vec::new();
+        let (zone, own) = candidate
+            .establishment
+            .map_or(("Europe/Paris", &none), |one| (one.spec.time_zone.as_str(), &one.spec.windows));
+        let mut names = candidate.groupings.clone();
+        names.extend(candidate.establishment.and_then(|one| one.metadata.name.clone()));
+        let target = calendar::Target { time_zone: zone, application: &field.spec.application, establishments: &names };
+        let concerns = |(_, freeze): &&(String, ChangeFreezeSpec)| calendar::freezes::concerns(freeze, &target);
+        let freezes: Vec<&(String, ChangeFreezeSpec)> = field.freezes.iter().filter(concerns).collect();
+        let key = (zone.to_owned(), own.clone(), freezes.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>());
+        if let Some(known) = self.known.get(&key) {
+            return *known;
+        }
+        let of_application = field.application.map_or(&none, |application| &application.spec.windows);
+        let windows = [
+            (WindowOwner::Campaign, field.spec.windows.as_slice()),
+            (WindowOwner::Application, of_application.as_slice()),
+            (WindowOwner::Establishment, own.as_slice()),
+        ];
+        let freezes = freezes.iter().map(|(name, spec)| (name.as_str(), spec));
+        self.all.push(Calendar::new(&target, &windows, freezes));
+        let id = u32::try_from(self.all.len() - 1).unwrap_or(u32::MAX);
+        self.known.insert(key, id);
+        id
+    }
+
+    fn get(&self, lane: &Lane) -> Option<&Result<Calendar, CalendarError>> {
+        self.all.get(usize::try_from(lane.calendar).unwrap_or(usize::MAX))
+    }
+
+    /// What of a lane's calendars is closed to `release` at a moment; nothing where it is open.
+    pub fn closed(&self, lane: &Lane, release: Option<&str>, at: Timestamp) -> Vec<Closed> {
+        match self.get(lane) {
+            // What cannot be read is closed: nothing begins on a guess.
+            None => vec![Closed { what: "its calendar is not known yet".into(), opens: None }],
+            Some(Err(error)) => vec![Closed { what: error.to_string(), opens: None }],
+            Some(Ok(calendar)) => match calendar.state(at, &change(lane, release)) {
+                State::Open { .. } => Vec::new(),
+                State::Closed { why, opens } => {
+                    why.into_iter().map(|blocker| Closed { what: blocker.to_string(), opens }).collect()
+                }
+            },
+        }
+    }
+
+    /// Is a lane open to `release` at a moment, and when is it next?
+    pub fn opening(&self, lane: &Lane, release: Option<&str>, at: Timestamp) -> Opening {
+        match self.get(lane) {
+            Some(Ok(calendar)) => match calendar.state(at, &change(lane, release)) {
+                State::Open { .. } => Opening::Open,
+                State::Closed { opens, .. } => Opening::Closed(opens),
+            },
+            Some(Err(_)) | None => Opening::Closed(None),
+        }
+    }
+
+    /// The exceptions by which a freeze lets a lane's targets pass now, as sentences.
+    pub fn passing(&self, lane: &Lane, release: Option<&str>, at: Timestamp) -> Vec<String> {
+        match self.get(lane) {
+            Some(Ok(calendar)) => match calendar.state(at, &change(lane, release)) {
+                State::Open { passing, .. } => passing.iter().map(ToString::to_string).collect(),
+                State::Closed { .. } => Vec::new(),
+            },
+            Some(Err(_)) | None => Vec::new(),
+        }
+    }
+
+    /// The first moment from `from` on, before `horizon`, at which a lane is open to `release`.
+    pub fn next_open(
+        &self,
+        lane: &Lane,
+        release: Option<&str>,
+        from: Timestamp,
+        horizon: Timestamp,
+    ) -> Option<Timestamp> {
+        self.get(lane)?.as_ref().ok()?.next_open(from, &change(lane, release), horizon)
+    }
+
+    /// What of the calendars cannot be read, a sentence each.
+    pub fn errors(&self) -> impl Iterator<Item = String> {
+        self.all.iter().filter_map(|calendar| calendar.as_ref().err().map(ToString::to_string))
+    }
+}
+
+fn change(lane: &Lane, release: Option<&str>) -> Change {
+    Change { kind: lane.kind, release: release.map(str::to_owned) }
+}
+
+/// What the campaign knows of a candidate; none where it is in no wave.
+pub fn place(field: &Field<'_>, calendars: &mut Calendars, candidate: &Candidate<'_>) -> Option<Target> {
+    let wave = field.members.wave_of(candidate.name, candidate.labels)?;
+    let of = field.spec.waves.get(wave)?;
+    let asker = standing::Asker { spec: field.spec, uid: field.uid, goal: field.goal };
+    let mut standing = standing::of(asker, candidate.name, &of.name, candidate.instance, candidate.owner);
+    if standing == Standing::Pending {
+        if is_late(field, &of.name, candidate) {
+            standing = Standing::Skipped;
+        } else if let Some(why) = incompatible(field, candidate) {
+            standing = Standing::Blocked(why.into());
+        }
+    }
+    let status = candidate.instance.and_then(|instance| instance.status.as_ref());
+    let members = status.map_or(0, |status| status.members.len());
+    Some(Target {
+        wave,
+        standing,
+        lane: Lane {
+            calendar: calendars.of(field, candidate),
+            kind: kind(field, candidate.instance),
+            platform: candidate.platform.map(Arc::from),
+            server: status
+                .and_then(|status| status.database.as_ref())
+                .map(|database| Arc::from(database.server.as_str())),
+        },
+        weight: match field.spec.weight {
+            Weight::Targets => 1,
+            Weight::Establishments => u32::try_from(members.max(1)).unwrap_or(u32::MAX),
+        },
+        deferred_until: deferred(field, &of.name, candidate),
+        unreachable: candidate.instance.is_some_and(standing::is_unreachable),
+    })
+}
+
+/// Did it come to be after its wave began, in a campaign that wants no late joiners?
+fn is_late(field: &Field<'_>, wave: &str, candidate: &Candidate<'_>) -> bool {
+    let created = candidate.instance.and_then(|instance| instance.metadata.creation_timestamp.as_ref());
+    field.spec.late_joiners == LateJoiners::Exclude
+        && waves::started_at(field.status, wave)
+            .is_some_and(|started| created.is_some_and(|created| created.0 > started))
+}
+
+/// How much the upgrade of an instance changes; none where it is none.
+fn kind(field: &Field<'_>, instance: Option<&Instance>) -> Option<UpgradeKind> {
+    let running = instance?.status.as_ref()?.release.as_ref()?;
+    let (from, to) =
+        (field.releases.version(&running.name)?, field.releases.version(field.release?.metadata.name.as_deref()?)?);
+    match from.step_to(to)? {
+        Step::Upgrade(kind) => Some(kind),
+        Step::Same | Step::Downgrade | Step::Mixed => None,
+    }
+}
+
+/// What another application of the establishment has to run first; none where all fits.
+fn incompatible(field: &Field<'_>, candidate: &Candidate<'_>) -> Option<String> {
+    unmet(field.release?, candidate.neighbours, candidate.schemes)
+}
+
+/// The first requirement of `release` that the other applications of an establishment, each with the version it runs, do
+/// not meet, as a sentence. An application that the establishment does not have is met.
+pub fn unmet(
+    release: &Release,
+    running: &BTreeMap<String, String>,
+    schemes: &dyn Fn(&str) -> Option<gotocloud_api::version::VersionScheme>,
+) -> Option<String> {
+    release.spec.requires.iter().find_map(|required| {
+        let version = running.get(&required.application)?;
+        let scheme = schemes(&required.application)?;
+        let (has, needs) = (scheme.parse(version).ok(), scheme.parse(&required.at_least).ok());
+        let fits = has.zip(needs).and_then(|(has, needs)| has.relation(&needs));
+        let fits = matches!(fits, Some(Relation::Newer | Relation::Same));
+        (!fits).then(|| {
+            format!(
+                "{} needs {} of the same establishment at {} or later, which runs {version}: upgrade it first",
+                release.spec.version, required.application, required.at_least
+            )
+        })
+    })
+}
+
+/// Until when its establishment has deferred it, within what the campaign allows.
+fn deferred(field: &Field<'_>, wave: &str, candidate: &Candidate<'_>) -> Option<Timestamp> {
+    if field.spec.max_deferral_days == 0 || field.release.is_some_and(|release| release.spec.security) {
+        return None;
+    }
+    let establishment = candidate.establishment?;
+    let name = establishment.metadata.name.as_deref()?;
+    // Its allowance runs from the start of its wave; before that nothing begins anyway.
+    let days = SignedDuration::from_hours(24 * i64::from(field.spec.max_deferral_days));
+    let latest = waves::started_at(field.status, wave)?.checked_add(days).ok()?;
+    let counts = |deferral: &&Arc<Deferral>| {
+        deferral.spec.establishment == name
+            && deferral.spec.campaign == field.name
+            && establishment.spec.namespace.is_some()
+            && deferral.metadata.namespace == establishment.spec.namespace
+    };
+    field.deferrals.iter().filter(counts).map(|deferral| deferral.spec.until.0.min(latest)).max()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    struct World {
+        spec: CampaignSpec,
+        status: CampaignStatus,
+        freezes: Vec<(String, ChangeFreezeSpec)>,
+        deferrals: Vec<Arc<Deferral>>,
+        release: Release,
+        establishment: Establishment,
+        instance: Instance,
+        neighbours: BTreeMap<String, String>,
+    }
+
+    fn read<T: serde::de::DeserializeOwned>(kind: &str, name: &str, spec: &Value) -> T {
+        let (version, metadata) = ("gotocloud.amue.fr/v1alpha1", json!({"name": name}));
+        serde_json::from_value(json!({"apiVersion": version, "kind": kind, "metadata": metadata, "spec": spec}))
+            .unwrap()
+    }
+
+    fn release(version: &str) -> Release {
+        let spec =
+            json!({"application": "app", "versionScheme": "MajorMinorRevision", "version": version, "components": []});
+        read("Release", &version.to_lowercase(), &spec)
+    }
+
+    impl World {
+        fn new() -> Self {
+            let mut instance: Instance =
+                read("Instance", "app-tahiti", &json!({"application": "app", "establishment": "tahiti"}));
+            instance.metadata.creation_timestamp = Some(serde_json::from_value(json!("2026-01-01T00:00:00Z")).unwrap());
+            instance.status =
+                Some(serde_json::from_value(json!({"release": {"name": "v1.4.00", "version": "V1.4.00"}})).unwrap());
+            Self {
+                spec: serde_json::from_value(json!({
+                    "application": "app", "state": "Running", "upgrade": {"release": "v1.4.00-p01"}, "maxDeferralDays": 14,
+                    "windows": [{"from": "22:00", "to": "05:00"}],
+                    "waves": [{"name": "all", "targets": {"selector": {}}}],
+                }))
+                .unwrap(),
+                status: serde_json::from_value(json!({"waves": [{"name": "all", "startedAt": "2026-06-01T00:00:00Z"}]})).unwrap(),
+                freezes: Vec::new(),
+                deferrals: Vec::new(),
+                release: release("V1.4.00-P01"),
+                establishment: read("Establishment", "tahiti",
+                    &json!({"displayName": "T", "timeZone": "Pacific/Tahiti", "namespace": "tahiti-people"})),
+                instance,
+                neighbours: BTreeMap::new(),
+            }
+        }
+
+        fn look<T>(&self, see: impl FnOnce(Target, &Calendars) -> T) -> T {
+            let members = Members::new(&self.spec).unwrap();
+            let goal = standing::goal(&self.spec).unwrap();
+            let releases = Graph::new(&[release("V1.4.00"), release("V1.4.00-P01")]);
+            let field = Field {
+                spec: &self.spec,
+                status: Some(&self.status),
+                uid: "u",
+                name: "c",
+                goal: &goal,
+                members: &members,
+                application: None,
+                release: Some(&self.release),
+                releases: &releases,
+                freezes: &self.freezes,
+                deferrals: &self.deferrals,
+            };
+            let candidate = Candidate {
+                name: "app-tahiti",
+                labels: None,
+                instance: Some(&self.instance),
+                establishment: Some(&self.establishment),
+                groupings: &BTreeSet::new(),
+                neighbours: &self.neighbours,
+                schemes: &|_| Some(gotocloud_api::version::VersionScheme::Dotted),
+                owner: None,
+                platform: Some("paris"),
+            };
+            let mut calendars = Calendars::default();
+            let target = place(&field, &mut calendars, &candidate).unwrap();
+            see(target, &calendars)
+        }
+
+        fn opening(&self, at: &str) -> Opening {
+            self.look(|target, calendars| calendars.opening(&target.lane, Some("v1.4.00-p01"), at.parse().unwrap()))
+        }
+    }
+
+    #[test]
+    fn its_night_is_that_of_its_establishment() {
+        let world = World::new();
+        // Midnight in Paris is noon of the day before in Papeete.
+        assert!(matches!(world.opening("2026-06-10T22:00:00Z"), Opening::Closed(Some(_))));
+        assert_eq!(world.opening("2026-06-11T10:00:00Z"), Opening::Open);
+    }
+
+    #[test]
+    fn a_freeze_closes_it_but_for_the_patch_that_somebody_let_pass() {
+        let mut world = World::new();
+        let mut freeze =
+            json!({"reason": "the registrations", "period": {"yearly": {"from": "06-01", "until": "08-31"}}});
+        world.freezes = vec![("summer".into(), serde_json::from_value(freeze.clone()).unwrap())];
+        assert!(matches!(world.opening("2026-06-11T10:00:00Z"), Opening::Closed(_)));
+        freeze["exceptions"] = json!([{"upTo": "Patch", "approvedBy": "the director", "reason": "a vulnerability"}]);
+        world.freezes = vec![("summer".into(), serde_json::from_value(freeze).unwrap())];
+        assert_eq!(world.opening("2026-06-11T10:00:00Z"), Opening::Open);
+        let passing = world.look(|target, calendars| {
+            calendars.passing(&target.lane, Some("v1.4.00-p01"), "2026-06-11T10:00:00Z".parse().unwrap())
+        });
+        assert!(passing[0].contains("the director"), "{passing:?}");
+    }
+
+    #[test]
+    fn its_establishment_defers_it_within_what_is_allowed_and_from_its_own_namespace() {
+        let mut world = World::new();
+        let deferral = |namespace: &str, until: &str| {
+            let spec = json!({"establishment": "tahiti", "campaign": "c", "until": until, "reason": "exams"});
+            let mut deferral: Deferral = read("Deferral", "d", &spec);
+            deferral.metadata.namespace = Some(namespace.into());
+            vec![Arc::new(deferral)]
+        };
+        let until = |world: &World| world.look(|target, _| target.deferred_until.map(|until| until.to_string()));
+        world.deferrals = deferral("tahiti-people", "2026-06-05T00:00:00Z");
+        assert_eq!(until(&world).unwrap(), "2026-06-05T00:00:00Z");
+        world.deferrals = deferral("tahiti-people", "2027-01-01T00:00:00Z");
+        assert_eq!(until(&world).unwrap(), "2026-06-15T00:00:00Z", "fourteen days from the start of its wave");
+        world.release.spec.security = true;
+        assert_eq!(until(&world), None, "a vulnerability is not deferred");
+        world.release.spec.security = false;
+        world.deferrals = deferral("somebody-else", "2026-06-05T00:00:00Z");
+        assert_eq!(until(&world), None);
+    }
+
+    #[test]
+    fn it_waits_for_the_other_application_that_its_release_needs() {
+        let mut world = World::new();
+        world.release.spec.requires =
+            serde_json::from_value(json!([{"application": "peer", "atLeast": "2.0"}])).unwrap();
+        let standing = |world: &World| world.look(|target, _| target.standing);
+        assert_eq!(standing(&world), Standing::Pending, "the establishment does not have it");
+        world.neighbours.insert("peer".into(), "1.9".into());
+        assert!(matches!(standing(&world), Standing::Blocked(why) if why.contains("peer") && why.contains("2.0")));
+        world.neighbours.insert("peer".into(), "2.1".into());
+        assert_eq!(standing(&world), Standing::Pending);
+    }
+
+    #[test]
+    fn who_comes_after_its_wave_began_takes_part_or_not_as_the_campaign_says() {
+        let mut world = World::new();
+        world.instance.metadata.creation_timestamp =
+            Some(serde_json::from_value(json!("2026-06-02T00:00:00Z")).unwrap());
+        let standing = |world: &World| world.look(|target, _| target.standing);
+        assert_eq!(standing(&world), Standing::Pending);
+        world.spec.late_joiners = LateJoiners::Exclude;
+        assert_eq!(standing(&world), Standing::Skipped);
+    }
+}
