@@ -2,6 +2,8 @@
 
 /// The field manager of every write by server-side apply.
 pub const FIELD_MANAGER: &str = "gotocloud-operator";
+/// The field manager that says how many pods a Deployment has, until an autoscaler does.
+pub const REPLICAS_FIELD_MANAGER: &str = "gotocloud-operator-replicas";
 /// The finalizer that lets the operator take an instance's workload away before the Instance goes.
 pub const FINALIZER: &str = "gotocloud.amue.fr/workload";
 

@@ -104,6 +104,23 @@ impl Cluster {
         }
     }
 
+    /// Says how many pods a Deployment has, until an autoscaler does. Where it is not `known` that nobody else says a
+    /// number, one that somebody says stands.
+    pub async fn hand_over(&self, object: &Object, known: bool) -> Result<(), Failure> {
+        let key = &object.key;
+        let mut parameters = PatchParams::apply(names::REPLICAS_FIELD_MANAGER);
+        parameters.force = known;
+        self.count("patch", key.kind);
+        match self.api(key).patch(&key.name, &parameters, &Patch::Apply(&object.manifest)).await {
+            Ok(answer) => {
+                let _ = self.children.observe(&Seen::whole(key.kind, answer));
+                Ok(())
+            }
+            Err(kube::Error::Api(status)) if status.code == 409 && !known => Ok(()),
+            Err(error) => Err(failure(key, &error)),
+        }
+    }
+
     /// What is known of an object that may be there.
     async fn existing(&self, key: &ObjectKey) -> Result<Option<Existing>, Failure> {
         let found = self.api(key).get_metadata_opt(&key.name).await.map_err(|error| failure(key, &error))?;

@@ -51,6 +51,8 @@ struct Child {
     applied: Option<(u64, u64)>,
     health: Health,
     terminating: bool,
+    /// Does anybody but the operator say how many pods it has?
+    is_scaled: bool,
 }
 
 /// What is kept of one namespace.
@@ -124,13 +126,17 @@ impl Children {
         let fields = owned_fields(seen.metadata.managed_fields.as_deref());
         let health = seen.whole.as_ref().map_or(Health::Unjudged, |whole| assess(seen.kind, whole));
         let terminating = seen.metadata.deletion_timestamp.is_some();
+        let is_scaled = seen.kind == Kind::Deployment && is_scaled(seen.metadata.managed_fields.as_deref());
         let children = state.by_instance.entry(owner.clone()).or_default();
         if let Some(known) = children.iter_mut().find(|child| child.kind == seen.kind && *child.name == *name) {
             if version < known.version {
                 return None;
             }
-            let is_news = known.fields != fields || known.health != health || known.terminating != terminating;
-            *known = Child { version, fields, health, terminating, ..known.clone() };
+            let is_news = known.fields != fields
+                || known.health != health
+                || known.terminating != terminating
+                || known.is_scaled != is_scaled;
+            *known = Child { version, fields, health, terminating, is_scaled, ..known.clone() };
             return is_news.then_some(owner);
         }
         children.push(Child {
@@ -141,6 +147,7 @@ impl Children {
             applied: None,
             health,
             terminating,
+            is_scaled,
         });
         state.count += 1;
         Some(owner)
@@ -227,6 +234,7 @@ impl Children {
                     applied: applied.into(),
                     health: child.health.clone(),
                     terminating: child.terminating,
+                    is_scaled: child.is_scaled,
                 }
             })
             .collect()
@@ -279,13 +287,23 @@ fn namespace_record(owner: &InstanceRef, metadata: &ObjectMeta) -> NamespaceReco
 /// Hash of the fields that the operator owns by server-side apply. It changes when somebody takes one of them over,
 /// that is, gives it another value: drift, told by metadata alone.
 fn owned_fields(entries: Option<&[ManagedFieldsEntry]>) -> u64 {
-    let ours = |entry: &&ManagedFieldsEntry| {
-        entry.manager.as_deref() == Some(names::FIELD_MANAGER)
-            && entry.operation.as_deref() == Some("Apply")
-            && entry.subresource.as_deref().unwrap_or_default().is_empty()
-    };
-    let fields = entries.and_then(|all| all.iter().find(ours)).and_then(|entry| entry.fields_v1.as_ref());
+    let ours = entries.and_then(|all| all.iter().find(|entry| is_ours(entry)));
+    let fields = ours.and_then(|entry| entry.fields_v1.as_ref());
     fields.map_or(0, |fields| number(&fingerprint::of(&fields.0)))
+}
+
+fn is_ours(entry: &ManagedFieldsEntry) -> bool {
+    entry.manager.as_deref() == Some(names::FIELD_MANAGER)
+        && entry.operation.as_deref() == Some("Apply")
+        && entry.subresource.as_deref().unwrap_or_default().is_empty()
+}
+
+/// Does anybody but the operator own the number of pods: an autoscaler, a person, or who holds it for an autoscaler?
+fn is_scaled(entries: Option<&[ManagedFieldsEntry]>) -> bool {
+    let says_it = |entry: &ManagedFieldsEntry| {
+        entry.fields_v1.as_ref().is_some_and(|fields| fields.0.pointer("/f:spec/f:replicas").is_some())
+    };
+    entries.unwrap_or_default().iter().any(|entry| !is_ours(entry) && says_it(entry))
 }
 
 /// A fingerprint as the number its hexadecimal digits write.
@@ -329,6 +347,31 @@ mod tests {
         let children = Children::default();
         children.observe(&seen("1", &json!({"f:a": {}, "f:b": {}})));
         assert_eq!(children.observe(&seen("2", &json!({"f:a": {}}))), Some(a()));
+    }
+
+    #[test]
+    fn who_holds_the_number_of_pods_for_an_autoscaler_is_no_drift_and_is_missed_when_it_lets_go() {
+        let children = Children::default();
+        let deployment = |version: &str, says: &[(&str, &str, &str)]| {
+            let mut deployment = seen(version, &json!({"f:spec": {"f:template": {}}}));
+            let number = json!({"f:spec": {"f:replicas": {}}});
+            let more = says.iter().map(|(manager, operation, subresource)| {
+                json!({"manager": manager, "operation": operation, "subresource": subresource, "fieldsV1": number})
+            });
+            let more = more.map(|entry| serde_json::from_value::<ManagedFieldsEntry>(entry).unwrap());
+            deployment.metadata.managed_fields.as_mut().unwrap().extend(more);
+            Seen { kind: Kind::Deployment, ..deployment }
+        };
+        let is_scaled = |children: &Children| children.of(&a(), |_| None)[0].is_scaled;
+        children.applied(&a(), &deployment("1", &[]), "00000000000000aa");
+        assert!(!is_scaled(&children));
+        children.observe(&deployment("2", &[(names::REPLICAS_FIELD_MANAGER, "Apply", "")]));
+        assert!(is_scaled(&children));
+        let observed = children.of(&a(), |_| None);
+        assert_eq!(observed[0].applied.split_once('.').unwrap().1, &*observed[0].fields);
+        assert_eq!(children.observe(&deployment("3", &[("kube-controller-manager", "Update", "scale")])), None);
+        assert_eq!(children.observe(&deployment("4", &[])), Some(a()));
+        assert!(!is_scaled(&children));
     }
 
     #[test]

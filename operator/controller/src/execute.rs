@@ -54,6 +54,7 @@ impl Executor {
         for step in steps {
             let result = match step {
                 Step::Apply { object, known } => self.cluster.apply(owner, object, *known, &mut pass).await,
+                Step::HandOver { object, known } => self.cluster.hand_over(object, *known).await,
                 Step::EnsureSecret(request) => self.ensure_secret(owner, request, &pass).await,
                 Step::EnsureDatabase(request) => self.ensure_database(request).await.map(|()| {
                     done.database_assured = Some(request.fingerprint());

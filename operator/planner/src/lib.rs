@@ -15,6 +15,7 @@
 //!
 //! Rules that concern the whole fleet: `removals` (how much may go at once), `fleet` (counts), `retry` (when to try again).
 
+mod autoscaling;
 pub mod fingerprint;
 pub mod fleet;
 pub mod grouping;

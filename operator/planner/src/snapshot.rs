@@ -67,6 +67,8 @@ pub struct Observed {
     pub health: Health,
     /// Is it being deleted?
     pub terminating: bool,
+    /// Does anybody but the operator say how many pods it has? Told of Deployments.
+    pub is_scaled: bool,
 }
 
 /// The objects that move pods, as they were when the running revision was made.

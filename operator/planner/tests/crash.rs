@@ -57,6 +57,23 @@ fn while_it_moves_to_another_release() {
 }
 
 #[test]
+fn while_an_autoscaler_takes_over() {
+    // The worlds that are compared know the fewest pods there ever were.
+    for make in [World::plain as fn() -> World, World::full] {
+        survives("new", make, |world| world.leave_to_an_autoscaler(0));
+        survives(
+            "release",
+            || {
+                let mut world = make();
+                world.leave_to_an_autoscaler(1);
+                world.at_rest()
+            },
+            |world| world.edit(|one| one.spec.release = Some("app-2".into())),
+        );
+    }
+}
+
+#[test]
 fn while_a_consent_is_carried_out() {
     survives(
         "consent",

@@ -2,6 +2,7 @@
 
 use super::deletion;
 use crate::{
+    autoscaling,
     health::Health,
     inputs::{self, Inputs, full_name},
     objects::{Kind, ObjectKey},
@@ -209,8 +210,12 @@ fn applying(snapshot: &Snapshot<'_>, rendered: &Rendered) -> Vec<Step> {
             push_secret(snapshot, secret, &mut steps);
         }
         let observed = find(snapshot, &object.key);
-        if !observed.is_some_and(|observed| is_as_applied(observed, &crate::fingerprint::of(&object.manifest))) {
-            steps.push(Step::Apply { object: object.clone(), known: observed.is_some() });
+        let desired = crate::fingerprint::of(&object.manifest);
+        let is_done = observed.is_some_and(|observed| is_as_applied(observed, &desired));
+        match autoscaling::handing_over(object, &rendered.objects, observed, snapshot.instance, is_done) {
+            Some(handing_over) => steps.extend(handing_over),
+            None if is_done => {}
+            None => steps.push(Step::Apply { object: object.clone(), known: observed.is_some() }),
         }
     }
     for secret in secrets {
@@ -236,7 +241,7 @@ fn withhold_pods_until_the_database_is_ready(
     let never_ran = snapshot.instance.status.as_ref().is_none_or(|status| status.release.is_none());
     let new_pods = |step: &Step| {
         never_ran
-            && matches!(step, Step::Apply { object, known: false }
+            && matches!(step, Step::Apply { object, known: false } | Step::HandOver { object, known: false }
                 if matches!(object.key.kind, Kind::Deployment | Kind::HorizontalPodAutoscaler))
     };
     if let Some(database) = &rendered.database {

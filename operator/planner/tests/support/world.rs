@@ -128,6 +128,12 @@ impl World {
         self.instances.insert(full_name(&instance), instance);
     }
 
+    /// Lets an autoscaler say how many pods of `web` the release at that place has.
+    pub fn leave_to_an_autoscaler(&mut self, release: usize) {
+        let scaling = serde_json::json!({"maxReplicasFactor": 2, "targetCpuPercent": 70});
+        self.releases[release].spec.components[0].autoscaling = Some(serde_json::from_value(scaling).unwrap());
+    }
+
     /// Its one Instance.
     pub fn one(&mut self) -> &mut Instance {
         self.instances.get_mut(fixtures::WHO).unwrap()
@@ -303,6 +309,7 @@ impl World {
                 self.cluster.apply(&object.key, &object.manifest);
                 self.note(&who, &object.key, &gotocloud_planner::fingerprint::of(&object.manifest));
             }
+            Step::HandOver { object, known } => self.cluster.hand_over(&object.key, &object.manifest, *known),
             Step::EnsureSecret(request) => {
                 self.cluster.may_apply(request.key(), namespace, name).map_err(refused)?;
                 let today = self.cluster.objects.get(request.key());
@@ -343,11 +350,7 @@ impl World {
     /// The objects that carry the Instance's labels where its objects are; Secrets only once this process saw to them.
     pub(super) fn children(&self, instance: &Instance) -> Vec<Observed> {
         let who = full_name(instance);
-        let inventory = instance.status.as_ref().and_then(|status| status.inventory.as_ref());
-        let recorded = |key: &ObjectKey| {
-            let id = key.to_entry(String::new()).id;
-            inventory.into_iter().flat_map(|all| &all.entries).find(|entry| entry.id == id).map(|entry| entry.h.clone())
-        };
+        let recorded = |key: &ObjectKey| key.recorded_in(instance).map(str::to_owned);
         let is_its_own = |manifest: &serde_json::Value| {
             cluster::owner(manifest).is_some_and(|(namespace, name)| format!("{namespace}/{name}") == who)
         };
@@ -363,6 +366,10 @@ impl World {
                 applied: applied.unwrap_or_default().into(),
                 health: stored.health.clone(),
                 terminating: stored.terminating,
+                is_scaled: stored
+                    .number
+                    .as_ref()
+                    .is_some_and(|number| number.said_by.iter().any(|who| *who != names::FIELD_MANAGER)),
             }
         })
         .collect()
@@ -380,6 +387,7 @@ impl World {
 pub fn in_words(step: &Step) -> String {
     match step {
         Step::Apply { object, .. } => format!("apply {}", object.key),
+        Step::HandOver { object, .. } => format!("hand over the number of {}", object.key),
         Step::EnsureSecret(request) => format!("ensure {}", request.key()),
         Step::EnsureDatabase(request) => format!("ensure database {}", request.name),
         Step::SealDatabase(request) => format!("seal database {}", request.name),
