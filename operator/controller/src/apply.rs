@@ -5,7 +5,7 @@ use crate::{
     metrics::Metrics,
     watching::resource,
 };
-use gotocloud_api::{conditions::Reason, names};
+use gotocloud_api::{Instance, conditions::Reason, names};
 use gotocloud_planner::{
     Kind, Object, ObjectKey, fingerprint,
     instance::Failure,
@@ -53,6 +53,7 @@ impl Cluster {
     /// Applies an object for an Instance. One that is not `known` is looked at first: it may belong to somebody.
     pub async fn apply(
         &self,
+        instance: &Instance,
         owner: &InstanceRef,
         object: &Object,
         known: bool,
@@ -61,9 +62,7 @@ impl Cluster {
         if !known && !pass.is_fresh {
             let existing = self.existing(&object.key).await?;
             pass.is_fresh |= existing.is_none() && object.key.kind == Kind::Namespace;
-            ownership::may_apply(&object.key, existing.as_ref(), &owner.namespace, &owner.name).map_err(|refusal| {
-                Failure { class: ErrorClass::Refused, reason: refusal.reason, message: refusal.message }
-            })?;
+            ownership::may_apply(&object.key, existing.as_ref(), instance)?;
         }
         self.send(owner, &object.key, &object.manifest, &fingerprint::of(&object.manifest), pass).await?;
         if pass.is_fresh && object.key.kind == Kind::RoleBinding {
@@ -124,17 +123,7 @@ impl Cluster {
     /// What is known of an object that may be there.
     async fn existing(&self, key: &ObjectKey) -> Result<Option<Existing>, Failure> {
         let found = self.api(key).get_metadata_opt(&key.name).await.map_err(|error| failure(key, &error))?;
-        Ok(found.map(|object| {
-            let mut managers: Vec<String> =
-                object.metadata.managed_fields.into_iter().flatten().filter_map(|entry| entry.manager).collect();
-            managers.sort_unstable();
-            managers.dedup();
-            Existing {
-                labels: object.metadata.labels.unwrap_or_default(),
-                annotations: object.metadata.annotations.unwrap_or_default(),
-                managers,
-            }
-        }))
+        Ok(found.map(|object| Existing::of(&object.metadata)))
     }
 
     /// Removes an object; that it is not there is as good.

@@ -105,6 +105,24 @@ struct State {
     count: usize,
 }
 
+impl State {
+    /// Forgets one object; false if it was not known.
+    fn remove(&mut self, owner: &InstanceRef, kind: Kind, name: &str) -> bool {
+        if kind == Kind::Namespace {
+            self.namespaces.remove(name);
+        }
+        let Some(children) = self.by_instance.get_mut(owner) else { return false };
+        let before = children.len();
+        children.retain(|child| child.kind != kind || *child.name != *name);
+        let removed = before - children.len();
+        if children.is_empty() {
+            self.by_instance.remove(owner);
+        }
+        self.count = self.count.saturating_sub(removed);
+        removed > 0
+    }
+}
+
 impl Children {
     fn state(&self) -> MutexGuard<'_, State> {
         // Each change below leaves the maps whole, so a panic elsewhere leaves nothing half done.
@@ -113,11 +131,10 @@ impl Children {
 
     /// Notes an object that a watch showed. Gives the Instance it belongs to, if the object is news.
     pub fn observe(&self, seen: &Seen) -> Option<InstanceRef> {
-        let owner = owner(&seen.metadata)?;
+        let Some(owner) = owner(&seen.metadata).filter(|owner| is_in_place(seen, owner)) else {
+            return self.disown(seen);
+        };
         let name = seen.metadata.name.as_deref()?;
-        if !is_in_place(seen, &owner) {
-            return None;
-        }
         let version = version(&seen.metadata);
         let mut state = self.state();
         if seen.kind == Kind::Namespace {
@@ -165,11 +182,30 @@ impl Children {
         }
     }
 
-    /// Notes that an object is gone. Gives the Instance it belonged to.
+    /// Notes that an object no longer bears the labels of the Instance it is with. Gives that Instance, if it was known
+    /// to be its own.
+    fn disown(&self, seen: &Seen) -> Option<InstanceRef> {
+        let name = seen.metadata.name.as_deref()?;
+        let namespace = if seen.kind == Kind::Namespace { name } else { seen.metadata.namespace.as_deref()? };
+        let instance = namespace.strip_prefix(names::WORKLOAD_NAMESPACE_PREFIX)?;
+        let version = version(&seen.metadata);
+        let is_it = |child: &Child| child.kind == seen.kind && *child.name == *name && child.version <= version;
+        let mut state = self.state();
+        let mut all = state.by_instance.iter();
+        let (owner, _) = all.find(|(owner, children)| *owner.name == *instance && children.iter().any(is_it))?;
+        let owner = owner.clone();
+        state.remove(&owner, seen.kind, name);
+        Some(owner)
+    }
+
+    /// Notes that an object is gone, or its labels are. Gives the Instance it belonged to.
     pub fn forget(&self, kind: Kind, metadata: &ObjectMeta) -> Option<InstanceRef> {
         let owner = owner(metadata)?;
         let name = metadata.name.as_deref()?;
-        self.remove(&owner, kind, name).then_some(owner)
+        // A namespace that goes was being deleted. Of any other, only the labels are gone: what is in it is still there.
+        let is_gone = kind != Kind::Namespace || metadata.deletion_timestamp.is_some();
+        let was_known = if is_gone { self.remove(&owner, kind, name) } else { self.state().remove(&owner, kind, name) };
+        was_known.then_some(owner)
     }
 
     /// Notes that an object of an Instance is gone.
@@ -183,15 +219,7 @@ impl Children {
             state.count = state.count.saturating_sub(gone);
             return true;
         }
-        let Some(children) = state.by_instance.get_mut(owner) else { return false };
-        let before = children.len();
-        children.retain(|child| child.kind != kind || *child.name != *name);
-        let removed = before - children.len();
-        if children.is_empty() {
-            state.by_instance.remove(owner);
-        }
-        state.count = state.count.saturating_sub(removed);
-        removed > 0
+        state.remove(owner, kind, name)
     }
 
     /// After a complete list of a kind: forgets those of that kind that were not in it. Gives their Instances.
@@ -388,6 +416,35 @@ mod tests {
         let mut copy = seen("1", &json!({}));
         copy.metadata.namespace = Some("somewhere".into());
         assert_eq!(Children::default().observe(&copy), None);
+    }
+
+    #[test]
+    fn an_object_whose_labels_name_nobody_any_more_is_missed_by_the_instance_it_is_with() {
+        let children = Children::default();
+        children.observe(&seen("2", &json!({})));
+        let mut stripped = seen("3", &json!({}));
+        stripped.metadata.labels.as_mut().unwrap().remove(names::LABEL_INSTANCE);
+        assert_eq!(children.observe(&stripped), Some(a()));
+        assert_eq!((children.of(&a(), |_| None).len(), children.count()), (0, 0));
+        assert_eq!(children.observe(&stripped), None, "once");
+        children.observe(&seen("4", &json!({})));
+        assert_eq!(children.observe(&stripped), None, "a late word");
+    }
+
+    #[test]
+    fn a_namespace_that_loses_its_labels_keeps_what_is_in_it() {
+        let children = Children::default();
+        children.observe(&seen("1", &json!({})));
+        let mut namespace = Seen { kind: Kind::Namespace, ..seen("2", &json!({})) };
+        (namespace.metadata.name, namespace.metadata.namespace) = (Some("gtc-a".into()), None);
+        children.observe(&namespace);
+        assert_eq!(children.count(), 2);
+        assert_eq!(children.forget(Kind::Namespace, &namespace.metadata), Some(a()));
+        assert_eq!((children.count(), children.namespace("gtc-a").is_none()), (1, true));
+        children.observe(&namespace);
+        namespace.metadata.deletion_timestamp = Some(serde_json::from_value(json!("2026-01-01T00:00:00Z")).unwrap());
+        assert_eq!(children.forget(Kind::Namespace, &namespace.metadata), Some(a()));
+        assert_eq!(children.count(), 0);
     }
 
     #[test]

@@ -104,6 +104,17 @@ fn a_deployment_that_somebody_deleted_comes_back_with_the_least() {
 }
 
 #[test]
+fn a_deployment_that_loses_its_labels_keeps_the_number_of_its_autoscaler() {
+    let mut world = with_a_release_that_scales(World::plain());
+    release(&mut world, "app-2");
+    let mut world = world.at_rest();
+    world.cluster.scale(&web(), "autoscaler", 6);
+    world.cluster.strip(&web());
+    world.run();
+    assert_eq!(world.cluster.pods_of("web"), (6, 3));
+}
+
+#[test]
 fn a_release_without_autoscaling_says_the_number_again() {
     let mut world = with_a_release_that_scales(World::plain());
     release(&mut world, "app-2");

@@ -40,6 +40,57 @@ fn each_object_that_is_changed_is_put_right_by_one_step() {
 }
 
 #[test]
+fn each_object_that_loses_its_labels_has_them_put_back_by_one_step() {
+    for make in [World::plain as fn() -> World, World::full] {
+        let keys = make().at_rest().cluster.keys();
+        for key in keys.iter().filter(|key| key.kind.is_watched()) {
+            let mut world = make().at_rest();
+            let before = world.cluster.clone();
+            world.cluster.strip(key);
+            assert_eq!(world.steps(), [format!("apply {key}")]);
+            world.run();
+            assert_eq!(world.cluster, before, "{key}");
+            assert_eq!(world.condition(ConditionType::Ready), "True AsDesired");
+        }
+    }
+}
+
+#[test]
+fn a_secret_that_loses_its_labels_has_them_put_back_by_the_next_process() {
+    let mut world = World::plain().at_rest();
+    let before = world.cluster.clone();
+    world.cluster.strip(&gotocloud_planner::ObjectKey::new(Kind::Secret, fixtures::NAMESPACE, "database-app"));
+    world.restart();
+    world.run();
+    assert_eq!(world.cluster, before);
+}
+
+#[test]
+fn labels_are_put_back_though_the_first_try_failed() {
+    let mut world = World::plain().at_rest();
+    let key = gotocloud_planner::ObjectKey::new(Kind::Service, fixtures::NAMESPACE, "web");
+    world.cluster.strip(&key);
+    world.failing = Box::new(|_| {
+        Some(Failure { class: ErrorClass::Unavailable, reason: Reason::ApiUnavailable, message: "no answer".into() })
+    });
+    world.round();
+    world.failing = Box::new(|_| None);
+    world.restart();
+    world.run();
+    assert_eq!(world.condition(ConditionType::Ready), "True AsDesired");
+}
+
+#[test]
+fn an_object_that_somebody_gives_to_another_instance_is_not_taken_back() {
+    let mut world = World::plain().at_rest();
+    let key = gotocloud_planner::ObjectKey::new(Kind::Service, fixtures::NAMESPACE, "web");
+    world.cluster.objects.get_mut(&key).unwrap().manifest["metadata"]["labels"]["gotocloud.amue.fr/instance"] =
+        "other".into();
+    world.run();
+    assert_eq!(world.condition(ConditionType::Stalled), "True NamespaceTaken");
+}
+
+#[test]
 fn a_namespace_that_is_deleted_is_made_again_with_all_that_was_in_it() {
     let mut world = World::plain().at_rest();
     let before = world.cluster.keys();

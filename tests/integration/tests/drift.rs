@@ -162,6 +162,34 @@ fn a_field_that_somebody_changes_is_put_right_within_a_second(fleet: &mut Fleet)
     fleet.ready(ON_CNPG);
 }
 
+fn labels_that_somebody_takes_off_are_put_back_within_a_second(fleet: &mut Fleet) {
+    let all = json!({"metadata": {"labels": null}});
+    let of_its_instance = json!({"metadata": {"labels": {"gotocloud.amue.fr/instance": null}}});
+    let changes = [
+        (ON_SERVER, Kind::Service, "web", &all),
+        (ON_SERVER, Kind::Deployment, "web", &all),
+        (ON_SERVER, Kind::NetworkPolicy, "default-deny", &all),
+        (ON_SERVER, Kind::RoleBinding, "gotocloud-operator", &all),
+        (ON_SERVER, Kind::ConfigMap, "web-env", &of_its_instance),
+        (ON_SERVER, Kind::Namespace, "gtc-drift", &all),
+        (ON_CNPG, Kind::Cluster, "database", &all),
+    ];
+    let mut figures = Vec::new();
+    for (instance, kind, name, change) in changes {
+        let namespace = if kind == Kind::Namespace { String::new() } else { format!("gtc-{instance}") };
+        let metadata = || fleet.get(&resource(kind), &namespace, name).unwrap()["metadata"].take();
+        let before = metadata();
+        let stripped = fleet.patch(&resource(kind), &namespace, name, change).unwrap();
+        assert_ne!(stripped["metadata"]["labels"], before["labels"], "{kind} {name} lost its labels");
+        let what = format!("{kind} {name} without labels");
+        figures.push((what.clone(), until(&what, || metadata()["labels"] == before["labels"])));
+        assert_eq!(metadata()["uid"], before["uid"], "{kind} {name} is the one it was");
+    }
+    hold(&figures);
+    fleet.ready(ON_SERVER);
+    fleet.ready(ON_CNPG);
+}
+
 fn nobody_else_may_change_or_delete_its_secrets(fleet: &mut Fleet) {
     let namespace = "gtc-drift";
     let password = fleet.secret(namespace, "database-app", "password").unwrap();
@@ -341,6 +369,7 @@ fleet_tests!(
         the_fleet_of_this_file_is_ready,
         an_object_of_any_kind_that_somebody_deletes_is_back_within_a_second,
         a_field_that_somebody_changes_is_put_right_within_a_second,
+        labels_that_somebody_takes_off_are_put_back_within_a_second,
         nobody_else_may_change_or_delete_its_secrets,
         what_is_added_beside_it_stays,
         what_a_release_no_longer_has_is_removed_and_nothing_else,

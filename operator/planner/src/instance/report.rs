@@ -9,15 +9,15 @@ use super::{
 use crate::{
     inputs::Inputs,
     objects::{Kind, ObjectKey},
-    plan::{Plan, Step, Verdict},
+    plan::{Plan, Refusal, Step, Verdict},
     removals::Removal,
     retry::ErrorClass,
     snapshot::Snapshot,
 };
 use gotocloud_api::{
-    InstanceStatus,
+    Instance, InstanceStatus,
     conditions::{Condition, ConditionType, Reason},
-    instance::{Inventory, InventoryEntry, RunningRelease},
+    instance::{Inventory, RunningRelease},
 };
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
@@ -44,6 +44,12 @@ pub struct Failure {
     pub reason: Reason,
     /// What happened and what to do: a sentence.
     pub message: String,
+}
+
+impl From<Refusal> for Failure {
+    fn from(Refusal { reason, message }: Refusal) -> Self {
+        Self { class: ErrorClass::Refused, reason, message }
+    }
 }
 
 /// What is to be told.
@@ -114,7 +120,7 @@ fn proceeded(
     status.namespace = Some(inputs.namespace.clone());
     status.platform.clone_from(&inputs.platform.metadata.name);
     if !plan.inventory.is_empty() {
-        status.inventory = Some(inventory(before, plan, outcome));
+        status.inventory = Some(inventory(snapshot.instance, plan, outcome));
         status.endpoints = crate::render::endpoints(inputs);
         status.database = location(inputs, plan.database.as_ref());
     }
@@ -154,22 +160,14 @@ fn all_done(outcome: &Outcome) -> bool {
 }
 
 /// What the Instance is made of: all that is wanted, and what is still to be removed, lest it be forgotten.
-fn inventory(before: &InstanceStatus, plan: &Plan<'_>, outcome: &Outcome) -> Inventory {
+fn inventory(instance: &Instance, plan: &Plan<'_>, outcome: &Outcome) -> Inventory {
     let mut keys: BTreeSet<&ObjectKey> = plan.inventory.iter().collect();
     if !all_done(outcome) {
         keys.extend(plan.steps.iter().filter_map(|step| if let Step::Remove(key) = step { Some(key) } else { None }));
     }
-    let told =
-        |entry: &InventoryEntry| before.inventory.as_ref()?.entries.iter().find(|old| old.id == entry.id).cloned();
-    let entry = |key: &ObjectKey| match outcome.applied.get(key) {
-        Some(applied) => key.to_entry(applied.clone()),
-        // Nothing watches it: what was told of it stands until it is applied again.
-        None if !key.kind.is_watched() => {
-            let entry = key.to_entry(String::new());
-            told(&entry).unwrap_or(entry)
-        }
-        None => key.to_entry(String::new()),
-    };
+    // Of what is not seen, what was told stands until it is applied again: nothing watches it, it is gone, or its labels are.
+    let told = |key: &ObjectKey| key.recorded_in(instance).unwrap_or_default().to_owned();
+    let entry = |key: &ObjectKey| key.to_entry(outcome.applied.get(key).cloned().unwrap_or_else(|| told(key)));
     let entries: Vec<_> = keys.into_iter().map(entry).collect();
     Inventory { count: u32::try_from(entries.len()).unwrap_or(u32::MAX), entries }
 }

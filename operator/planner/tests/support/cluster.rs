@@ -1,6 +1,6 @@
 //! An API server and a database server, as far as plans need them.
 
-use gotocloud_api::names;
+use gotocloud_api::{Instance, names};
 use gotocloud_planner::{
     Kind, ObjectKey, fingerprint,
     health::Health,
@@ -18,6 +18,8 @@ pub struct Stored {
     pub fields: String,
     pub health: Health,
     pub terminating: bool,
+    /// Did the operator apply it?
+    pub is_applied: bool,
     /// Of a Deployment, how many pods it has.
     pub number: Option<Number>,
 }
@@ -61,13 +63,14 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    pub fn may_apply(&self, key: &ObjectKey, namespace: &str, name: &str) -> Result<(), Refusal> {
+    pub fn may_apply(&self, key: &ObjectKey, instance: &Instance) -> Result<(), Refusal> {
         let existing = self.objects.get(key).map(|stored| Existing {
             labels: labels(&stored.manifest, "labels"),
             annotations: labels(&stored.manifest, "annotations"),
             managers: vec!["helm".to_owned()],
+            is_applied: stored.is_applied,
         });
-        ownership::may_apply(key, existing.as_ref(), namespace, name)
+        ownership::may_apply(key, existing.as_ref(), instance)
     }
 
     /// Applies an object. One whose content changes is not ready before the next [`Cluster::settle`].
@@ -89,8 +92,17 @@ impl Cluster {
             }
             number
         });
-        let stored = Stored { manifest: manifest.clone(), fields: owned(manifest), health, terminating: false, number };
+        let is_applied = before.is_some_and(|stored| stored.is_applied);
+        let (manifest, fields) = (manifest.clone(), owned(manifest));
+        let stored = Stored { manifest, fields, health, terminating: false, is_applied, number };
         self.objects.insert(key.clone(), stored);
+    }
+
+    /// Somebody takes all labels off an object.
+    pub fn strip(&mut self, key: &ObjectKey) {
+        let stored = self.objects.get_mut(key).unwrap();
+        stored.manifest["metadata"].as_object_mut().unwrap().remove("labels");
+        stored.fields = format!("{} without labels", stored.fields);
     }
 
     /// Says how many pods a Deployment has, as the operator's other field manager.

@@ -13,7 +13,6 @@ use gotocloud_planner::{
     inputs::{self, full_name},
     instance::{self, Event, Failure, Outcome, namespace_holder},
     removals::Removal,
-    retry::ErrorClass,
     snapshot::{NamespaceHolder, Observed, OperatorIdentity},
 };
 use jiff::{SignedDuration, Timestamp};
@@ -295,23 +294,17 @@ impl World {
             return Err(failure);
         }
         let who = full_name(instance);
-        let (namespace, name) = who.split_once('/').unwrap();
-        let refused = |refusal: gotocloud_planner::plan::Refusal| Failure {
-            class: ErrorClass::Refused,
-            reason: refusal.reason,
-            message: refusal.message,
-        };
         match step {
             Step::Apply { object, known } => {
                 if !known {
-                    self.cluster.may_apply(&object.key, namespace, name).map_err(refused)?;
+                    self.cluster.may_apply(&object.key, instance)?;
                 }
                 self.cluster.apply(&object.key, &object.manifest);
                 self.note(&who, &object.key, &gotocloud_planner::fingerprint::of(&object.manifest));
             }
             Step::HandOver { object, known } => self.cluster.hand_over(&object.key, &object.manifest, *known),
             Step::EnsureSecret(request) => {
-                self.cluster.may_apply(request.key(), namespace, name).map_err(refused)?;
+                self.cluster.may_apply(request.key(), instance)?;
                 let today = self.cluster.objects.get(request.key());
                 let today =
                     today.map(|stored| cluster::labels(&stored.manifest["content"], "data")).unwrap_or_default();
@@ -343,8 +336,9 @@ impl World {
     }
 
     fn note(&mut self, who: &str, key: &ObjectKey, desired: &str) {
-        let fields = &self.cluster.objects[key].fields;
-        self.memory.applied.insert((who.to_owned(), key.clone()), format!("{desired}.{fields}"));
+        let stored = self.cluster.objects.get_mut(key).unwrap();
+        stored.is_applied = true;
+        self.memory.applied.insert((who.to_owned(), key.clone()), format!("{desired}.{}", stored.fields));
     }
 
     /// The objects that carry the Instance's labels where its objects are; Secrets only once this process saw to them.
