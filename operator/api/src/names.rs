@@ -46,6 +46,9 @@ pub const ANNOTATION_ALLOW_REMOVALS_UNTIL: &str = "gotocloud.amue.fr/allow-remov
 /// Annotation on an Instance: the database server, as `HOST:PORT`, to which a person moved its data.
 pub const ANNOTATION_DATABASE_MOVED_TO: &str = "gotocloud.amue.fr/database-moved-to";
 
+/// Annotation on an Instance: the uid of the `CloudNativePG` Cluster that is gone, in whose place an empty one may be made.
+pub const ANNOTATION_NEW_EMPTY_DATABASE: &str = "gotocloud.amue.fr/new-empty-database";
+
 /// Prefix of the namespace in which an instance's workload lives.
 pub const WORKLOAD_NAMESPACE_PREFIX: &str = "gtc-";
 /// The longest name an Instance may have: a namespace's 63 characters less [`WORKLOAD_NAMESPACE_PREFIX`].

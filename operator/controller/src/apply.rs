@@ -16,7 +16,7 @@ use kube::{
     Api, Client,
     api::{DeleteParams, DynamicObject, Patch, PatchParams},
 };
-use std::{sync::Arc, time::Duration};
+use std::{borrow::Cow, sync::Arc, time::Duration};
 
 /// How long a right just given usually takes to be known to the API server that gave it.
 const RIGHTS_SPREAD: Duration = Duration::from_millis(30);
@@ -59,12 +59,17 @@ impl Cluster {
         known: bool,
         pass: &mut Pass,
     ) -> Result<(), Failure> {
-        if !known && !pass.is_fresh {
-            let existing = self.existing(&object.key).await?;
+        let mut manifest = Cow::Borrowed(&object.manifest);
+        if !known {
+            let existing = if pass.is_fresh { None } else { self.existing(&object.key).await? };
             pass.is_fresh |= existing.is_none() && object.key.kind == Kind::Namespace;
             ownership::may_apply(&object.key, existing.as_ref(), instance)?;
+            // With its uid, one that goes meanwhile is not made anew.
+            if let Some(existing) = existing {
+                manifest.to_mut()["metadata"]["uid"] = existing.uid.into();
+            }
         }
-        self.send(owner, &object.key, &object.manifest, &fingerprint::of(&object.manifest), pass).await?;
+        self.send(owner, &object.key, &manifest, &fingerprint::of(&object.manifest), pass).await?;
         if pass.is_fresh && object.key.kind == Kind::RoleBinding {
             tokio::time::sleep(RIGHTS_SPREAD).await;
         }
@@ -122,8 +127,12 @@ impl Cluster {
 
     /// What is known of an object that may be there.
     async fn existing(&self, key: &ObjectKey) -> Result<Option<Existing>, Failure> {
-        let found = self.api(key).get_metadata_opt(&key.name).await.map_err(|error| failure(key, &error))?;
-        Ok(found.map(|object| Existing::of(&object.metadata)))
+        match self.api(key).get_metadata(&key.name).await {
+            Ok(object) => Ok(Some(Existing::of(&object.metadata))),
+            // Of a kind that is not served, no object is known to be gone: the answer gives no such reason.
+            Err(kube::Error::Api(status)) if status.code == 404 && status.reason == "NotFound" => Ok(None),
+            Err(error) => Err(failure(key, &error)),
+        }
     }
 
     /// Removes an object; that it is not there is as good.

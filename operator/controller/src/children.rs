@@ -51,6 +51,8 @@ struct Child {
     applied: Option<(u64, u64)>,
     health: Health,
     terminating: bool,
+    /// Which one of those that bore its name; empty where it holds no data.
+    uid: Box<str>,
     /// Does anybody but the operator say how many pods it has?
     is_scaled: bool,
 }
@@ -143,6 +145,7 @@ impl Children {
         let fields = owned_fields(seen.metadata.managed_fields.as_deref());
         let health = seen.whole.as_ref().map_or(Health::Unjudged, |whole| assess(seen.kind, whole));
         let terminating = seen.metadata.deletion_timestamp.is_some();
+        let uid = seen.metadata.uid.as_deref().filter(|_| seen.kind == Kind::Cluster).unwrap_or_default();
         let is_scaled = seen.kind == Kind::Deployment && is_scaled(seen.metadata.managed_fields.as_deref());
         let children = state.by_instance.entry(owner.clone()).or_default();
         if let Some(known) = children.iter_mut().find(|child| child.kind == seen.kind && *child.name == *name) {
@@ -152,8 +155,9 @@ impl Children {
             let is_news = known.fields != fields
                 || known.health != health
                 || known.terminating != terminating
+                || *known.uid != *uid
                 || known.is_scaled != is_scaled;
-            *known = Child { version, fields, health, terminating, is_scaled, ..known.clone() };
+            *known = Child { version, fields, health, terminating, uid: uid.into(), is_scaled, ..known.clone() };
             return is_news.then_some(owner);
         }
         children.push(Child {
@@ -164,6 +168,7 @@ impl Children {
             applied: None,
             health,
             terminating,
+            uid: uid.into(),
             is_scaled,
         });
         state.count += 1;
@@ -262,6 +267,7 @@ impl Children {
                     applied: applied.into(),
                     health: child.health.clone(),
                     terminating: child.terminating,
+                    uid: child.uid.clone(),
                     is_scaled: child.is_scaled,
                 }
             })

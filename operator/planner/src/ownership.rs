@@ -1,6 +1,10 @@
-//! May an object that is already there be applied to?
+//! May an object be applied to where it is already there, or made where it is not?
 
-use crate::{inputs::full_name, objects::ObjectKey, plan::Refusal};
+use crate::{
+    inputs::full_name,
+    objects::{Kind, ObjectKey},
+    plan::Refusal,
+};
 use gotocloud_api::{Instance, conditions::Reason, names};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use std::collections::BTreeMap;
@@ -16,6 +20,8 @@ pub struct Existing {
     pub managers: Vec<String>,
     /// Did the operator apply it?
     pub is_applied: bool,
+    /// Which one of those that bore its name.
+    pub uid: String,
 }
 
 impl Existing {
@@ -29,6 +35,7 @@ impl Existing {
             labels: metadata.labels.clone().unwrap_or_default(),
             annotations: metadata.annotations.clone().unwrap_or_default(),
             managers,
+            uid: metadata.uid.clone().unwrap_or_default(),
             is_applied: entries.iter().any(|entry| {
                 entry.manager.as_deref() == Some(names::FIELD_MANAGER) && entry.operation.as_deref() == Some("Apply")
             }),
@@ -36,10 +43,10 @@ impl Existing {
     }
 }
 
-/// May the Instance apply to the object at `key`? It may where there is none, where the object is its own, and where its
-/// owner handed it over by [`names::ANNOTATION_ADOPT`].
+/// May the Instance apply to the object at `key`? It may where there is none, unless its data went with it; where the
+/// object is its own; and where its owner handed it over by [`names::ANNOTATION_ADOPT`].
 pub fn may_apply(key: &ObjectKey, existing: Option<&Existing>, instance: &Instance) -> Result<(), Refusal> {
-    let Some(existing) = existing else { return Ok(()) };
+    let Some(existing) = existing else { return holds_no_lost_data(key, instance) };
     let adopter = full_name(instance);
     if existing.annotations.get(names::ANNOTATION_ADOPT).is_some_and(|adopt_by| *adopt_by == adopter) {
         return Ok(());
@@ -76,6 +83,30 @@ pub fn may_apply(key: &ObjectKey, existing: Option<&Existing>, instance: &Instan
     ))
 }
 
+/// A Cluster that is gone with the data of an Instance that ran is not made anew, empty: its pods would run on as if
+/// nothing had been. Unless a person asked for it, of just that Cluster.
+fn holds_no_lost_data(key: &ObjectKey, instance: &Instance) -> Result<(), Refusal> {
+    let ran = instance.status.as_ref().filter(|status| status.release.is_some());
+    let database = ran
+        .and_then(|status| status.database.as_ref())
+        .filter(|database| key.kind == Kind::Cluster && database.server == format!("{}/{}", key.namespace, key.name));
+    let Some(lost) = database.map(|database| &database.provisioned).filter(|uid| !uid.is_empty()) else {
+        return Ok(());
+    };
+    let annotations = instance.metadata.annotations.as_ref();
+    if annotations.and_then(|all| all.get(names::ANNOTATION_NEW_EMPTY_DATABASE)) == Some(lost) {
+        return Ok(());
+    }
+    Err(Refusal::new(
+        Reason::DatabaseLost,
+        format!(
+            "the {key}, which held its data, is gone: bring it back under that name from a backup, or, to have an empty \
+             one made, annotate the Instance with {}={lost}",
+            names::ANNOTATION_NEW_EMPTY_DATABASE
+        ),
+    ))
+}
+
 /// Who holds a namespace with those labels, as `NAMESPACE/NAME` of an Instance; none where it is not the operator's.
 pub fn holder(labels: &BTreeMap<String, String>) -> Option<(&str, &str)> {
     let label = |key: &str| labels.get(key).map(String::as_str);
@@ -86,7 +117,6 @@ pub fn holder(labels: &BTreeMap<String, String>) -> Option<(&str, &str)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::objects::Kind;
     use serde_json::json;
 
     fn key() -> ObjectKey {
@@ -99,7 +129,7 @@ mod tests {
             labels: map(labels),
             annotations: map(annotations),
             managers: vec!["helm".into()],
-            is_applied: false,
+            ..Existing::default()
         }
     }
 

@@ -2,6 +2,7 @@
 
 mod support;
 
+use gotocloud_planner::{Kind, ObjectKey};
 use support::World;
 
 /// Stops after each number of steps of the first round, then lets another process finish.
@@ -86,6 +87,23 @@ fn while_a_consent_is_carried_out() {
         |world| {
             let pending = world.status().revision.as_ref().unwrap().pending.clone();
             world.edit(|one| one.spec.accepted_revision = pending);
+        },
+    );
+}
+
+#[test]
+fn while_an_empty_database_is_made() {
+    survives(
+        "empty database",
+        || {
+            let mut world = World::full().at_rest();
+            world.cluster.remove(&ObjectKey::new(Kind::Cluster, support::fixtures::NAMESPACE, "database"));
+            world.run();
+            world
+        },
+        |world| {
+            let annotation = ("gotocloud.amue.fr/new-empty-database".to_owned(), "uid-1".to_owned());
+            world.one().metadata.annotations = Some([annotation].into());
         },
     );
 }

@@ -7,12 +7,13 @@ use super::{
     standing::{judge, workload},
 };
 use crate::{
+    health::Health,
     inputs::Inputs,
     objects::{Kind, ObjectKey},
     plan::{Plan, Refusal, Step, Verdict},
     removals::Removal,
     retry::ErrorClass,
-    snapshot::Snapshot,
+    snapshot::{Observed, Snapshot},
 };
 use gotocloud_api::{
     Instance, InstanceStatus,
@@ -124,9 +125,15 @@ fn proceeded(
         status.endpoints = crate::render::endpoints(inputs);
         status.database = location(inputs, plan.database.as_ref());
     }
-    if let (Some(database), Some(request)) = (&mut status.database, &plan.database) {
-        let known = before.database.as_ref().map(|database| database.provisioned.clone()).unwrap_or_default();
-        database.provisioned = if outcome.database_assured { request.fingerprint() } else { known };
+    if let Some(database) = &mut status.database {
+        let known = before.database.as_ref();
+        let known_here = known.filter(|known| plan.database.is_some() || known.server == database.server);
+        let assured = match &plan.database {
+            Some(request) => outcome.database_assured.then(|| request.fingerprint()),
+            None => ready_cluster(snapshot, &database.server),
+        };
+        let known = || known_here.map(|known| known.provisioned.clone()).unwrap_or_default();
+        database.provisioned = assured.unwrap_or_else(known);
     }
     let is_applied = outcome.failure.is_none() && plan.waiting.is_none();
     if is_applied || pods_are_asked_for(plan, outcome) {
@@ -141,6 +148,14 @@ fn proceeded(
             version: inputs.release.spec.version.clone(),
         });
     }
+}
+
+/// The uid of the `CloudNativePG` Cluster at `server`, once that is ready to hold data.
+fn ready_cluster(snapshot: &Snapshot<'_>, server: &str) -> Option<String> {
+    let is_it = |Observed { key, health, .. }: &&Observed| {
+        key.kind == Kind::Cluster && *health == Health::Ready && format!("{}/{}", key.namespace, key.name) == server
+    };
+    snapshot.children.iter().find(is_it).map(|cluster| cluster.uid.to_string())
 }
 
 /// Were pods asked for by this plan, though not all of it could be done? Then they are pinned to its revision, which is

@@ -20,6 +20,8 @@ pub struct Stored {
     pub terminating: bool,
     /// Did the operator apply it?
     pub is_applied: bool,
+    /// Which one of those that bore its name; told of what holds data.
+    pub uid: String,
     /// Of a Deployment, how many pods it has.
     pub number: Option<Number>,
 }
@@ -60,6 +62,7 @@ pub struct Cluster {
     /// Databases by name, and whether their role may log in.
     pub databases: BTreeMap<String, bool>,
     drifts: u32,
+    databases_made: u32,
 }
 
 impl Cluster {
@@ -69,6 +72,7 @@ impl Cluster {
             annotations: labels(&stored.manifest, "annotations"),
             managers: vec!["helm".to_owned()],
             is_applied: stored.is_applied,
+            uid: stored.uid.clone(),
         });
         ownership::may_apply(key, existing.as_ref(), instance)
     }
@@ -94,7 +98,15 @@ impl Cluster {
         });
         let is_applied = before.is_some_and(|stored| stored.is_applied);
         let (manifest, fields) = (manifest.clone(), owned(manifest));
-        let stored = Stored { manifest, fields, health, terminating: false, is_applied, number };
+        let uid = match before {
+            Some(stored) => stored.uid.clone(),
+            None if key.kind == Kind::Cluster => {
+                self.databases_made += 1;
+                format!("uid-{}", self.databases_made)
+            }
+            None => String::new(),
+        };
+        let stored = Stored { manifest, fields, health, terminating: false, is_applied, uid, number };
         self.objects.insert(key.clone(), stored);
     }
 

@@ -360,6 +360,7 @@ impl World {
                 applied: applied.unwrap_or_default().into(),
                 health: stored.health.clone(),
                 terminating: stored.terminating,
+                uid: stored.uid.clone().into(),
                 is_scaled: stored
                     .number
                     .as_ref()
