@@ -89,6 +89,8 @@ pub enum Reason {
     DatabaseRefused,
     /// The Instance's data is elsewhere than the Platform or Application now says.
     DatabaseMoved,
+    /// The Cluster that held the Instance's data is gone.
+    DatabaseLost,
     /// The Secret with the database server's administrator is missing or incomplete.
     DatabaseSecretInvalid,
     /// The API server refused an object.

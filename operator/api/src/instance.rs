@@ -225,7 +225,7 @@ pub struct DatabaseStatus {
     pub role: String,
     /// Name of the Secret, in the instance's namespace, with the credentials.
     pub secret_name: String,
-    /// Hash of what was last made sure of on the server; empty before.
+    /// Hash of what was last made sure of on the server, or uid of the Cluster; empty before.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub provisioned: String,
 }

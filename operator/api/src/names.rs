@@ -2,6 +2,8 @@
 
 /// The field manager of every write by server-side apply.
 pub const FIELD_MANAGER: &str = "gotocloud-operator";
+/// The field manager that says how many pods a Deployment has, until an autoscaler does.
+pub const REPLICAS_FIELD_MANAGER: &str = "gotocloud-operator-replicas";
 /// The finalizer that lets the operator take an instance's workload away before the Instance goes.
 pub const FINALIZER: &str = "gotocloud.amue.fr/workload";
 
@@ -48,6 +50,9 @@ pub const ANNOTATION_BACKED_UP_AT: &str = "gotocloud.amue.fr/backed-up-at";
 
 /// Annotation on an Instance: the database server, as `HOST:PORT`, to which a person moved its data.
 pub const ANNOTATION_DATABASE_MOVED_TO: &str = "gotocloud.amue.fr/database-moved-to";
+
+/// Annotation on an Instance: the uid of the `CloudNativePG` Cluster that is gone, in whose place an empty one may be made.
+pub const ANNOTATION_NEW_EMPTY_DATABASE: &str = "gotocloud.amue.fr/new-empty-database";
 
 /// Prefix of the namespace in which an instance's workload lives.
 pub const WORKLOAD_NAMESPACE_PREFIX: &str = "gtc-";

@@ -5,7 +5,7 @@ use crate::{
     metrics::Metrics,
     watching::resource,
 };
-use gotocloud_api::{conditions::Reason, names};
+use gotocloud_api::{Instance, conditions::Reason, names};
 use gotocloud_planner::{
     Kind, Object, ObjectKey, fingerprint,
     instance::Failure,
@@ -16,7 +16,7 @@ use kube::{
     Api, Client,
     api::{DeleteParams, DynamicObject, Patch, PatchParams},
 };
-use std::{sync::Arc, time::Duration};
+use std::{borrow::Cow, sync::Arc, time::Duration};
 
 /// How long a right just given usually takes to be known to the API server that gave it.
 const RIGHTS_SPREAD: Duration = Duration::from_millis(30);
@@ -53,19 +53,23 @@ impl Cluster {
     /// Applies an object for an Instance. One that is not `known` is looked at first: it may belong to somebody.
     pub async fn apply(
         &self,
+        instance: &Instance,
         owner: &InstanceRef,
         object: &Object,
         known: bool,
         pass: &mut Pass,
     ) -> Result<(), Failure> {
-        if !known && !pass.is_fresh {
-            let existing = self.existing(&object.key).await?;
+        let mut manifest = Cow::Borrowed(&object.manifest);
+        if !known {
+            let existing = if pass.is_fresh { None } else { self.existing(&object.key).await? };
             pass.is_fresh |= existing.is_none() && object.key.kind == Kind::Namespace;
-            ownership::may_apply(&object.key, existing.as_ref(), &owner.namespace, &owner.name).map_err(|refusal| {
-                Failure { class: ErrorClass::Refused, reason: refusal.reason, message: refusal.message }
-            })?;
+            ownership::may_apply(&object.key, existing.as_ref(), instance)?;
+            // With its uid, one that goes meanwhile is not made anew.
+            if let Some(existing) = existing {
+                manifest.to_mut()["metadata"]["uid"] = existing.uid.into();
+            }
         }
-        self.send(owner, &object.key, &object.manifest, &fingerprint::of(&object.manifest), pass).await?;
+        self.send(owner, &object.key, &manifest, &fingerprint::of(&object.manifest), pass).await?;
         if pass.is_fresh && object.key.kind == Kind::RoleBinding {
             tokio::time::sleep(RIGHTS_SPREAD).await;
         }
@@ -104,20 +108,31 @@ impl Cluster {
         }
     }
 
+    /// Says how many pods a Deployment has, until an autoscaler does. Where it is not `known` that nobody else says a
+    /// number, one that somebody says stands.
+    pub async fn hand_over(&self, object: &Object, known: bool) -> Result<(), Failure> {
+        let key = &object.key;
+        let mut parameters = PatchParams::apply(names::REPLICAS_FIELD_MANAGER);
+        parameters.force = known;
+        self.count("patch", key.kind);
+        match self.api(key).patch(&key.name, &parameters, &Patch::Apply(&object.manifest)).await {
+            Ok(answer) => {
+                let _ = self.children.observe(&Seen::whole(key.kind, answer));
+                Ok(())
+            }
+            Err(kube::Error::Api(status)) if status.code == 409 && !known => Ok(()),
+            Err(error) => Err(failure(key, &error)),
+        }
+    }
+
     /// What is known of an object that may be there.
     async fn existing(&self, key: &ObjectKey) -> Result<Option<Existing>, Failure> {
-        let found = self.api(key).get_metadata_opt(&key.name).await.map_err(|error| failure(key, &error))?;
-        Ok(found.map(|object| {
-            let mut managers: Vec<String> =
-                object.metadata.managed_fields.into_iter().flatten().filter_map(|entry| entry.manager).collect();
-            managers.sort_unstable();
-            managers.dedup();
-            Existing {
-                labels: object.metadata.labels.unwrap_or_default(),
-                annotations: object.metadata.annotations.unwrap_or_default(),
-                managers,
-            }
-        }))
+        match self.api(key).get_metadata(&key.name).await {
+            Ok(object) => Ok(Some(Existing::of(&object.metadata))),
+            // Of a kind that is not served, no object is known to be gone: the answer gives no such reason.
+            Err(kube::Error::Api(status)) if status.code == 404 && status.reason == "NotFound" => Ok(None),
+            Err(error) => Err(failure(key, &error)),
+        }
     }
 
     /// Removes an object; that it is not there is as good.

@@ -51,6 +51,10 @@ struct Child {
     applied: Option<(u64, u64)>,
     health: Health,
     terminating: bool,
+    /// Which one of those that bore its name; empty where it holds no data.
+    uid: Box<str>,
+    /// Does anybody but the operator say how many pods it has?
+    is_scaled: bool,
 }
 
 /// What is kept of one namespace.
@@ -103,6 +107,24 @@ struct State {
     count: usize,
 }
 
+impl State {
+    /// Forgets one object; false if it was not known.
+    fn remove(&mut self, owner: &InstanceRef, kind: Kind, name: &str) -> bool {
+        if kind == Kind::Namespace {
+            self.namespaces.remove(name);
+        }
+        let Some(children) = self.by_instance.get_mut(owner) else { return false };
+        let before = children.len();
+        children.retain(|child| child.kind != kind || *child.name != *name);
+        let removed = before - children.len();
+        if children.is_empty() {
+            self.by_instance.remove(owner);
+        }
+        self.count = self.count.saturating_sub(removed);
+        removed > 0
+    }
+}
+
 impl Children {
     fn state(&self) -> MutexGuard<'_, State> {
         // Each change below leaves the maps whole, so a panic elsewhere leaves nothing half done.
@@ -111,11 +133,10 @@ impl Children {
 
     /// Notes an object that a watch showed. Gives the Instance it belongs to, if the object is news.
     pub fn observe(&self, seen: &Seen) -> Option<InstanceRef> {
-        let owner = owner(&seen.metadata)?;
+        let Some(owner) = owner(&seen.metadata).filter(|owner| is_in_place(seen, owner)) else {
+            return self.disown(seen);
+        };
         let name = seen.metadata.name.as_deref()?;
-        if !is_in_place(seen, &owner) {
-            return None;
-        }
         let version = version(&seen.metadata);
         let mut state = self.state();
         if seen.kind == Kind::Namespace {
@@ -124,13 +145,19 @@ impl Children {
         let fields = owned_fields(seen.metadata.managed_fields.as_deref());
         let health = seen.whole.as_ref().map_or(Health::Unjudged, |whole| assess(seen.kind, whole));
         let terminating = seen.metadata.deletion_timestamp.is_some();
+        let uid = seen.metadata.uid.as_deref().filter(|_| seen.kind == Kind::Cluster).unwrap_or_default();
+        let is_scaled = seen.kind == Kind::Deployment && is_scaled(seen.metadata.managed_fields.as_deref());
         let children = state.by_instance.entry(owner.clone()).or_default();
         if let Some(known) = children.iter_mut().find(|child| child.kind == seen.kind && *child.name == *name) {
             if version < known.version {
                 return None;
             }
-            let is_news = known.fields != fields || known.health != health || known.terminating != terminating;
-            *known = Child { version, fields, health, terminating, ..known.clone() };
+            let is_news = known.fields != fields
+                || known.health != health
+                || known.terminating != terminating
+                || *known.uid != *uid
+                || known.is_scaled != is_scaled;
+            *known = Child { version, fields, health, terminating, uid: uid.into(), is_scaled, ..known.clone() };
             return is_news.then_some(owner);
         }
         children.push(Child {
@@ -141,6 +168,8 @@ impl Children {
             applied: None,
             health,
             terminating,
+            uid: uid.into(),
+            is_scaled,
         });
         state.count += 1;
         Some(owner)
@@ -158,11 +187,30 @@ impl Children {
         }
     }
 
-    /// Notes that an object is gone. Gives the Instance it belonged to.
+    /// Notes that an object no longer bears the labels of the Instance it is with. Gives that Instance, if it was known
+    /// to be its own.
+    fn disown(&self, seen: &Seen) -> Option<InstanceRef> {
+        let name = seen.metadata.name.as_deref()?;
+        let namespace = if seen.kind == Kind::Namespace { name } else { seen.metadata.namespace.as_deref()? };
+        let instance = namespace.strip_prefix(names::WORKLOAD_NAMESPACE_PREFIX)?;
+        let version = version(&seen.metadata);
+        let is_it = |child: &Child| child.kind == seen.kind && *child.name == *name && child.version <= version;
+        let mut state = self.state();
+        let mut all = state.by_instance.iter();
+        let (owner, _) = all.find(|(owner, children)| *owner.name == *instance && children.iter().any(is_it))?;
+        let owner = owner.clone();
+        state.remove(&owner, seen.kind, name);
+        Some(owner)
+    }
+
+    /// Notes that an object is gone, or its labels are. Gives the Instance it belonged to.
     pub fn forget(&self, kind: Kind, metadata: &ObjectMeta) -> Option<InstanceRef> {
         let owner = owner(metadata)?;
         let name = metadata.name.as_deref()?;
-        self.remove(&owner, kind, name).then_some(owner)
+        // A namespace that goes was being deleted. Of any other, only the labels are gone: what is in it is still there.
+        let is_gone = kind != Kind::Namespace || metadata.deletion_timestamp.is_some();
+        let was_known = if is_gone { self.remove(&owner, kind, name) } else { self.state().remove(&owner, kind, name) };
+        was_known.then_some(owner)
     }
 
     /// Notes that an object of an Instance is gone.
@@ -176,15 +224,7 @@ impl Children {
             state.count = state.count.saturating_sub(gone);
             return true;
         }
-        let Some(children) = state.by_instance.get_mut(owner) else { return false };
-        let before = children.len();
-        children.retain(|child| child.kind != kind || *child.name != *name);
-        let removed = before - children.len();
-        if children.is_empty() {
-            state.by_instance.remove(owner);
-        }
-        state.count = state.count.saturating_sub(removed);
-        removed > 0
+        state.remove(owner, kind, name)
     }
 
     /// After a complete list of a kind: forgets those of that kind that were not in it. Gives their Instances.
@@ -227,6 +267,8 @@ impl Children {
                     applied: applied.into(),
                     health: child.health.clone(),
                     terminating: child.terminating,
+                    uid: child.uid.clone(),
+                    is_scaled: child.is_scaled,
                 }
             })
             .collect()
@@ -279,13 +321,23 @@ fn namespace_record(owner: &InstanceRef, metadata: &ObjectMeta) -> NamespaceReco
 /// Hash of the fields that the operator owns by server-side apply. It changes when somebody takes one of them over,
 /// that is, gives it another value: drift, told by metadata alone.
 fn owned_fields(entries: Option<&[ManagedFieldsEntry]>) -> u64 {
-    let ours = |entry: &&ManagedFieldsEntry| {
-        entry.manager.as_deref() == Some(names::FIELD_MANAGER)
-            && entry.operation.as_deref() == Some("Apply")
-            && entry.subresource.as_deref().unwrap_or_default().is_empty()
-    };
-    let fields = entries.and_then(|all| all.iter().find(ours)).and_then(|entry| entry.fields_v1.as_ref());
+    let ours = entries.and_then(|all| all.iter().find(|entry| is_ours(entry)));
+    let fields = ours.and_then(|entry| entry.fields_v1.as_ref());
     fields.map_or(0, |fields| number(&fingerprint::of(&fields.0)))
+}
+
+fn is_ours(entry: &ManagedFieldsEntry) -> bool {
+    entry.manager.as_deref() == Some(names::FIELD_MANAGER)
+        && entry.operation.as_deref() == Some("Apply")
+        && entry.subresource.as_deref().unwrap_or_default().is_empty()
+}
+
+/// Does anybody but the operator own the number of pods: an autoscaler, a person, or who holds it for an autoscaler?
+fn is_scaled(entries: Option<&[ManagedFieldsEntry]>) -> bool {
+    let says_it = |entry: &ManagedFieldsEntry| {
+        entry.fields_v1.as_ref().is_some_and(|fields| fields.0.pointer("/f:spec/f:replicas").is_some())
+    };
+    entries.unwrap_or_default().iter().any(|entry| !is_ours(entry) && says_it(entry))
 }
 
 /// A fingerprint as the number its hexadecimal digits write.
@@ -332,6 +384,31 @@ mod tests {
     }
 
     #[test]
+    fn who_holds_the_number_of_pods_for_an_autoscaler_is_no_drift_and_is_missed_when_it_lets_go() {
+        let children = Children::default();
+        let deployment = |version: &str, says: &[(&str, &str, &str)]| {
+            let mut deployment = seen(version, &json!({"f:spec": {"f:template": {}}}));
+            let number = json!({"f:spec": {"f:replicas": {}}});
+            let more = says.iter().map(|(manager, operation, subresource)| {
+                json!({"manager": manager, "operation": operation, "subresource": subresource, "fieldsV1": number})
+            });
+            let more = more.map(|entry| serde_json::from_value::<ManagedFieldsEntry>(entry).unwrap());
+            deployment.metadata.managed_fields.as_mut().unwrap().extend(more);
+            Seen { kind: Kind::Deployment, ..deployment }
+        };
+        let is_scaled = |children: &Children| children.of(&a(), |_| None)[0].is_scaled;
+        children.applied(&a(), &deployment("1", &[]), "00000000000000aa");
+        assert!(!is_scaled(&children));
+        children.observe(&deployment("2", &[(names::REPLICAS_FIELD_MANAGER, "Apply", "")]));
+        assert!(is_scaled(&children));
+        let observed = children.of(&a(), |_| None);
+        assert_eq!(observed[0].applied.split_once('.').unwrap().1, &*observed[0].fields);
+        assert_eq!(children.observe(&deployment("3", &[("kube-controller-manager", "Update", "scale")])), None);
+        assert_eq!(children.observe(&deployment("4", &[])), Some(a()));
+        assert!(!is_scaled(&children));
+    }
+
+    #[test]
     fn a_late_word_of_an_older_version_is_not_believed() {
         let children = Children::default();
         children.applied(&a(), &seen("7", &json!({"f:a": {}})), "00000000000000aa");
@@ -345,6 +422,35 @@ mod tests {
         let mut copy = seen("1", &json!({}));
         copy.metadata.namespace = Some("somewhere".into());
         assert_eq!(Children::default().observe(&copy), None);
+    }
+
+    #[test]
+    fn an_object_whose_labels_name_nobody_any_more_is_missed_by_the_instance_it_is_with() {
+        let children = Children::default();
+        children.observe(&seen("2", &json!({})));
+        let mut stripped = seen("3", &json!({}));
+        stripped.metadata.labels.as_mut().unwrap().remove(names::LABEL_INSTANCE);
+        assert_eq!(children.observe(&stripped), Some(a()));
+        assert_eq!((children.of(&a(), |_| None).len(), children.count()), (0, 0));
+        assert_eq!(children.observe(&stripped), None, "once");
+        children.observe(&seen("4", &json!({})));
+        assert_eq!(children.observe(&stripped), None, "a late word");
+    }
+
+    #[test]
+    fn a_namespace_that_loses_its_labels_keeps_what_is_in_it() {
+        let children = Children::default();
+        children.observe(&seen("1", &json!({})));
+        let mut namespace = Seen { kind: Kind::Namespace, ..seen("2", &json!({})) };
+        (namespace.metadata.name, namespace.metadata.namespace) = (Some("gtc-a".into()), None);
+        children.observe(&namespace);
+        assert_eq!(children.count(), 2);
+        assert_eq!(children.forget(Kind::Namespace, &namespace.metadata), Some(a()));
+        assert_eq!((children.count(), children.namespace("gtc-a").is_none()), (1, true));
+        children.observe(&namespace);
+        namespace.metadata.deletion_timestamp = Some(serde_json::from_value(json!("2026-01-01T00:00:00Z")).unwrap());
+        assert_eq!(children.forget(Kind::Namespace, &namespace.metadata), Some(a()));
+        assert_eq!(children.count(), 0);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use crate::{
     apply::{Cluster, Pass, explained, failure},
-    children::{InstanceRef, Seen},
+    children::{self, InstanceRef, Seen},
     database::{Administrator, Operation, Servers},
 };
 use gotocloud_api::{Instance, conditions::Reason, names};
@@ -53,8 +53,9 @@ impl Executor {
         let (mut done, mut pass) = (Done::default(), Pass::default());
         for step in steps {
             let result = match step {
-                Step::Apply { object, known } => self.cluster.apply(owner, object, *known, &mut pass).await,
-                Step::EnsureSecret(request) => self.ensure_secret(owner, request, &pass).await,
+                Step::Apply { object, known } => self.cluster.apply(instance, owner, object, *known, &mut pass).await,
+                Step::HandOver { object, known } => self.cluster.hand_over(object, *known).await,
+                Step::EnsureSecret(request) => self.ensure_secret(instance, owner, request, &pass).await,
                 Step::EnsureDatabase(request) => self.ensure_database(request).await.map(|()| {
                     done.database_assured = Some(request.fingerprint());
                 }),
@@ -135,30 +136,23 @@ impl Executor {
         }
     }
 
-    async fn ensure_secret(&self, owner: &InstanceRef, request: &SecretRequest, pass: &Pass) -> Result<(), Failure> {
+    async fn ensure_secret(
+        &self,
+        instance: &Instance,
+        owner: &InstanceRef,
+        request: &SecretRequest,
+        pass: &Pass,
+    ) -> Result<(), Failure> {
         let key = request.key();
         let existing = if pass.is_fresh { None } else { self.secret(key).await? };
-        let known = existing.as_ref().map(|secret| Existing {
-            labels: secret.metadata.labels.clone().unwrap_or_default(),
-            annotations: secret.metadata.annotations.clone().unwrap_or_default(),
-            managers: secret
-                .metadata
-                .managed_fields
-                .iter()
-                .flatten()
-                .filter_map(|entry| entry.manager.clone())
-                .collect(),
-        });
-        ownership::may_apply(key, known.as_ref(), &owner.namespace, &owner.name).map_err(|refusal| Failure {
-            class: ErrorClass::Refused,
-            reason: refusal.reason,
-            message: refusal.message,
-        })?;
+        let known = existing.as_ref().map(|secret| Existing::of(&secret.metadata));
+        ownership::may_apply(key, known.as_ref(), instance)?;
         let today = existing.as_ref().map(text).unwrap_or_default();
         let content = request
             .content(&today, |length| rand::rng().sample_iter(Alphanumeric).take(length).map(char::from).collect());
         if content == today
             && let Some(secret) = existing
+            && children::owner(&secret.metadata).as_ref() == Some(owner)
         {
             let seen = Seen { kind: Kind::Secret, metadata: secret.metadata, whole: None };
             self.cluster.children.applied(owner, &seen, &request.fingerprint());

@@ -6,7 +6,7 @@ use crate::{
 };
 use gotocloud_api::{Application, Establishment, Instance, Platform, Release};
 use gotocloud_planner::{
-    Kind, ObjectKey, Snapshot, grouping,
+    Kind, Snapshot, grouping,
     inputs::{self, counts_before},
     instance::namespace_holder,
     snapshot::{NamespaceHolder, Observed, OperatorIdentity, Pinned},
@@ -89,7 +89,7 @@ impl Observation {
         let terminating = record.as_ref().is_some_and(|record| record.terminating);
         Sight {
             namespace: namespace_holder(&self.instance, record.as_ref().map(|record| &record.labels), terminating),
-            children: children.of(&reference(&self.instance), |key| recorded(&self.instance, key)),
+            children: children.of(&reference(&self.instance), |key| key.recorded_in(&self.instance).map(str::to_owned)),
         }
     }
 
@@ -125,13 +125,6 @@ impl Observation {
 
 fn name_of(establishment: &Establishment) -> String {
     establishment.metadata.name.clone().unwrap_or_default()
-}
-
-/// What the Instance's status says was last applied to an object.
-fn recorded(instance: &Instance, key: &ObjectKey) -> Option<String> {
-    let inventory = instance.status.as_ref()?.inventory.as_ref()?;
-    let id = key.to_entry(String::new()).id;
-    inventory.entries.iter().find(|entry| entry.id == id).map(|entry| entry.h.clone())
 }
 
 /// How many Instances take a place on the platform before this one; counted only where it decides something.

@@ -152,7 +152,7 @@ pub async fn reconcile(watched: Arc<Instance>, context: Arc<Context>) -> Result<
                 *attempts = attempts.saturating_add(1);
                 *attempts - 1
             };
-            let wait = backoff(failure.class, attempt, rand::random());
+            let wait = backoff(failure.class, failure.reason, attempt, rand::random());
             tracing::warn!(instance = %who, reason = %failure.reason, message = failure.message, wait = ?wait, "not done; tried again");
             let label = match failure.class {
                 ErrorClass::Momentary => "momentary",

@@ -16,6 +16,7 @@
 //! Rules that concern the whole fleet: `removals` (how much may go at once), `fleet` (counts), `retry` (when to try again),
 //! `calendar` (when changes may begin).
 
+mod autoscaling;
 pub mod calendar;
 pub mod campaign;
 pub mod fingerprint;

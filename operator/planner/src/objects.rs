@@ -1,6 +1,6 @@
 //! Of what kinds are the objects an instance is made of, and how is each named?
 
-use gotocloud_api::instance::InventoryEntry;
+use gotocloud_api::{Instance, instance::InventoryEntry};
 use serde_json::Value;
 use std::fmt;
 
@@ -256,6 +256,19 @@ impl ObjectKey {
     pub fn to_entry(&self, fingerprint: String) -> InventoryEntry {
         let id = format!("{}_{}_{}_{}", self.namespace, self.name, self.kind.group(), self.kind.name());
         InventoryEntry { id, v: self.kind.version().to_owned(), h: fingerprint }
+    }
+
+    /// What the Instance's inventory says was last applied to the object: none where it does not list it, empty where
+    /// nothing was.
+    pub fn recorded_in<'i>(&self, instance: &'i Instance) -> Option<&'i str> {
+        let inventory = instance.status.as_ref()?.inventory.as_ref()?;
+        let id = self.to_entry(String::new()).id;
+        inventory.entries.iter().find(|entry| entry.id == id).map(|entry| &*entry.h)
+    }
+
+    /// Was the object ever applied, as the Instance's inventory tells?
+    pub fn was_applied(&self, instance: &Instance) -> bool {
+        self.recorded_in(instance).is_some_and(|applied| !applied.is_empty())
     }
 
     /// The object an entry of an inventory stands for, if it is of a kind this operator knows.

@@ -90,6 +90,14 @@ pub enum Step {
         /// Was it seen to be the Instance's own?
         known: bool,
     },
+    /// Say how many pods a Deployment has, as [`gotocloud_api::names::REPLICAS_FIELD_MANAGER`], until an autoscaler says
+    /// another number.
+    HandOver {
+        /// The Deployment, with its number of pods and nothing else.
+        object: Object,
+        /// Was it seen that nobody but the operator says a number? Else one that somebody says stands.
+        known: bool,
+    },
     /// See to a Secret, whose content the operator makes but never keeps.
     EnsureSecret(SecretRequest),
     /// See to a database and its role.
@@ -108,7 +116,7 @@ impl Step {
     /// Does it take something away? Such steps wait for the word of [`crate::removals`].
     pub fn takes_away(&self) -> bool {
         match self {
-            Self::Apply { .. } | Self::EnsureSecret(_) | Self::EnsureDatabase(_) => false,
+            Self::Apply { .. } | Self::HandOver { .. } | Self::EnsureSecret(_) | Self::EnsureDatabase(_) => false,
             Self::SealDatabase(_) | Self::DropDatabase(_) | Self::Remove(_) | Self::Release => true,
         }
     }

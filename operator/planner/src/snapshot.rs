@@ -93,6 +93,10 @@ pub struct Observed {
     pub health: Health,
     /// Is it being deleted?
     pub terminating: bool,
+    /// Which one of those that bore its name; told of what holds data.
+    pub uid: Box<str>,
+    /// Does anybody but the operator say how many pods it has? Told of Deployments.
+    pub is_scaled: bool,
 }
 
 /// The objects that move pods, as they were when the running revision was made.

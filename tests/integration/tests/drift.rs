@@ -62,7 +62,7 @@ fn an_object_of_any_kind_that_somebody_deletes_is_back_within_a_second(fleet: &m
     for instance in [ON_SERVER, ON_CNPG] {
         let namespace = format!("gtc-{instance}");
         for (kind, object) in fleet.children(instance) {
-            // The namespace is not deleted by hand, nor is a Secret (below); a database's own cluster holds its data.
+            // The namespace is not deleted by hand, nor are a Secret and a Cluster (below).
             if matches!(kind, Kind::Namespace | Kind::Secret | Kind::Cluster)
                 || (instance == ON_CNPG && !kind.is_optional())
             {
@@ -160,6 +160,64 @@ fn a_field_that_somebody_changes_is_put_right_within_a_second(fleet: &mut Fleet)
     hold(&figures);
     fleet.ready(ON_SERVER);
     fleet.ready(ON_CNPG);
+}
+
+fn labels_that_somebody_takes_off_are_put_back_within_a_second(fleet: &mut Fleet) {
+    let all = json!({"metadata": {"labels": null}});
+    let of_its_instance = json!({"metadata": {"labels": {"gotocloud.amue.fr/instance": null}}});
+    let changes = [
+        (ON_SERVER, Kind::Service, "web", &all),
+        (ON_SERVER, Kind::Deployment, "web", &all),
+        (ON_SERVER, Kind::NetworkPolicy, "default-deny", &all),
+        (ON_SERVER, Kind::RoleBinding, "gotocloud-operator", &all),
+        (ON_SERVER, Kind::ConfigMap, "web-env", &of_its_instance),
+        (ON_SERVER, Kind::Namespace, "gtc-drift", &all),
+        (ON_CNPG, Kind::Cluster, "database", &all),
+    ];
+    let mut figures = Vec::new();
+    for (instance, kind, name, change) in changes {
+        let namespace = if kind == Kind::Namespace { String::new() } else { format!("gtc-{instance}") };
+        let metadata = || fleet.get(&resource(kind), &namespace, name).unwrap()["metadata"].take();
+        let before = metadata();
+        let stripped = fleet.patch(&resource(kind), &namespace, name, change).unwrap();
+        assert_ne!(stripped["metadata"]["labels"], before["labels"], "{kind} {name} lost its labels");
+        let what = format!("{kind} {name} without labels");
+        figures.push((what.clone(), until(&what, || metadata()["labels"] == before["labels"])));
+        assert_eq!(metadata()["uid"], before["uid"], "{kind} {name} is the one it was");
+    }
+    hold(&figures);
+    fleet.ready(ON_SERVER);
+    fleet.ready(ON_CNPG);
+}
+
+fn a_database_that_somebody_deletes_is_not_begun_anew_before_they_ask_for_it(fleet: &mut Fleet) {
+    let (namespace, clusters) = ("gtc-drift-cnpg", resource(Kind::Cluster));
+    let uid_of = |fleet: &Fleet| {
+        let cluster = fleet.get(&clusters, namespace, "database")?;
+        Some(cluster["metadata"]["uid"].as_str().unwrap().to_owned())
+    };
+    let uid = uid_of(fleet).unwrap();
+    assert_eq!(fleet.instance(ON_CNPG)["status"]["database"]["provisioned"], uid);
+    fleet.delete(&clusters, namespace, "database").unwrap();
+    let message = fleet.stalled(ON_CNPG, "DatabaseLost");
+    assert!(message.contains("Cluster gtc-drift-cnpg/database"), "{message}");
+    assert!(message.contains(&format!("gotocloud.amue.fr/new-empty-database={uid}")), "{message}");
+    // What else is amiss is put right.
+    fleet.delete("apps/v1/deployments", namespace, "web").unwrap();
+    until("Deployment web deleted", || fleet.get("apps/v1/deployments", namespace, "web").is_some());
+    // A word given of another one is none.
+    let ask = |fleet: &Fleet, uid: &str| {
+        let annotation = json!({"metadata": {"annotations": {"gotocloud.amue.fr/new-empty-database": uid}}});
+        fleet.edit(ON_CNPG, &annotation);
+    };
+    ask(fleet, "11111111-2222-3333-4444-555555555555");
+    std::thread::sleep(Duration::from_secs(2));
+    assert_eq!(uid_of(fleet), None);
+    ask(fleet, &uid);
+    fleet.ready(ON_CNPG);
+    let anew = uid_of(fleet).unwrap();
+    assert_ne!(anew, uid);
+    assert_eq!(fleet.instance(ON_CNPG)["status"]["database"]["provisioned"], anew);
 }
 
 fn nobody_else_may_change_or_delete_its_secrets(fleet: &mut Fleet) {
@@ -341,6 +399,8 @@ fleet_tests!(
         the_fleet_of_this_file_is_ready,
         an_object_of_any_kind_that_somebody_deletes_is_back_within_a_second,
         a_field_that_somebody_changes_is_put_right_within_a_second,
+        labels_that_somebody_takes_off_are_put_back_within_a_second,
+        a_database_that_somebody_deletes_is_not_begun_anew_before_they_ask_for_it,
         nobody_else_may_change_or_delete_its_secrets,
         what_is_added_beside_it_stays,
         what_a_release_no_longer_has_is_removed_and_nothing_else,

@@ -324,20 +324,68 @@ fn pods_and_database_servers_follow_size_and_stage(fleet: &mut Fleet) {
     assert_eq!(label(&namespace, "gotocloud.amue.fr/deletion-protected"), "true");
 }
 
+/// Every number of pods that `web` of an Instance asked for since a version of the API server's store.
+fn numbers_since(fleet: &Fleet, instance: &str, version: &Value) -> Vec<u64> {
+    let path = format!(
+        "/apis/apps/v1/namespaces/gtc-{instance}/deployments\
+         ?watch=true&timeoutSeconds=2&fieldSelector=metadata.name%3Dweb&resourceVersion={}",
+        version.as_str().unwrap()
+    );
+    let events = fleet.kubectl(&["get", "--raw", &path]).unwrap();
+    let number = |line: &str| {
+        let event: Value = serde_json::from_str(line).unwrap();
+        event["object"]["spec"]["replicas"].as_u64().unwrap_or_else(|| panic!("{event}"))
+    };
+    events.lines().map(number).collect()
+}
+
 fn the_number_of_pods_can_follow_the_load(fleet: &mut Fleet) {
     let mut published = release("scaled", "1.0");
     published["spec"]["components"][0]["autoscaling"] = json!({"maxReplicasFactor": 3, "targetCpuPercent": 70});
     fleet.apply(&application("scaled")).unwrap();
-    fleet.apply(&published).unwrap();
+    let before = fleet.apply(&published).unwrap()["metadata"]["resourceVersion"].clone();
     fleet.provision(&[with(instance("scaled", "scaled", ETAB), json!({"spec": {"sizeClass": "Small"}}))]);
     let scaler = fleet.child(Kind::HorizontalPodAutoscaler, "scaled", "web");
     assert_eq!((&scaler["spec"]["minReplicas"], &scaler["spec"]["maxReplicas"]), (&json!(2), &json!(6)));
     assert_eq!(scaler["spec"]["metrics"][0]["resource"]["target"]["averageUtilization"], 70);
+    let numbers = numbers_since(fleet, "scaled", &before);
+    assert!(!numbers.is_empty() && numbers.iter().all(|number| *number == 2), "it starts with the least: {numbers:?}");
     // The autoscaler's number is nobody else's: another one stands.
     let scale = json!({"spec": {"replicas": 4}});
     fleet.patch("apps/v1/deployments", "gtc-scaled", "web", &scale).unwrap();
     std::thread::sleep(Duration::from_secs(3));
     assert_eq!(fleet.child(Kind::Deployment, "scaled", "web")["spec"]["replicas"], 4);
+}
+
+fn a_release_that_adds_autoscaling_takes_no_pod_away(fleet: &mut Fleet) {
+    let mut scaling = release("growing", "2.0");
+    scaling["spec"]["components"][0]["autoscaling"] = json!({"maxReplicasFactor": 2, "targetCpuPercent": 70});
+    for object in [application("growing"), release("growing", "1.0"), scaling] {
+        fleet.apply(&object).unwrap();
+    }
+    fleet.provision(&[with(instance("growing", "growing", ETAB), json!({"spec": {"sizeClass": "Medium"}}))]);
+    let web = fleet.child(Kind::Deployment, "growing", "web");
+    assert_eq!(web["spec"]["replicas"], 3);
+    let before = web["metadata"]["resourceVersion"].clone();
+    fleet.edit("growing", &json!({"spec": {"release": "growing-2.0"}}));
+    fleet.ready("growing");
+    assert_eq!(fleet.child(Kind::HorizontalPodAutoscaler, "growing", "web")["spec"]["minReplicas"], 3);
+    let numbers = numbers_since(fleet, "growing", &before);
+    assert!(!numbers.is_empty() && numbers.iter().all(|number| *number == 3), "{numbers:?}");
+    // Somebody holds the number, and it is not the one who leaves it to the autoscaler.
+    let web = fleet.child(Kind::Deployment, "growing", "web");
+    let entries = web["metadata"]["managedFields"].as_array().unwrap();
+    let says_it = |entry: &&Value| entry["fieldsV1"].pointer("/f:spec/f:replicas").is_some();
+    let holders: Vec<_> = entries.iter().filter(says_it).map(|entry| entry["manager"].as_str().unwrap()).collect();
+    assert_eq!(holders, ["gotocloud-operator-replicas"]);
+    // The other way round, the number is the operator's again.
+    fleet.edit("growing", &json!({"spec": {"release": "growing-1.0"}}));
+    fleet.ready("growing");
+    fleet.patch("apps/v1/deployments", "gtc-growing", "web", &json!({"spec": {"replicas": 1}})).unwrap();
+    eventually(PATIENCE, "a number that somebody changes is put right", || {
+        let number = fleet.child(Kind::Deployment, "growing", "web")["spec"]["replicas"].clone();
+        if number == 3 { Ok(()) } else { Err(number) }
+    });
 }
 
 fn one_instance_of_a_shared_grouping_serves_all_its_members(fleet: &mut Fleet) {
@@ -552,6 +600,7 @@ fleet_tests!(
         its_inventory_is_what_there_is,
         pods_and_database_servers_follow_size_and_stage,
         the_number_of_pods_can_follow_the_load,
+        a_release_that_adds_autoscaling_takes_no_pod_away,
         one_instance_of_a_shared_grouping_serves_all_its_members,
         each_member_of_another_grouping_has_its_own,
         an_interface_opens_the_flow_on_both_sides_and_its_end_closes_it,

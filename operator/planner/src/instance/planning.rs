@@ -2,6 +2,7 @@
 
 use super::deletion;
 use crate::{
+    autoscaling,
     health::Health,
     inputs::{self, Inputs, full_name},
     objects::{Kind, ObjectKey},
@@ -85,6 +86,7 @@ fn carry_out<'a>(
     wanted.extend(kept);
     let mut steps = applying(snapshot, &rendered);
     let waiting = withhold_pods_until_the_database_is_ready(snapshot, &rendered, &mut steps);
+    seek_a_lost_database_last(snapshot, &mut steps);
     steps.extend(unwanted(snapshot, &inputs.namespace, &wanted).map(Step::Remove));
     Plan {
         verdict: Verdict::Proceed,
@@ -247,8 +249,16 @@ fn applying(snapshot: &Snapshot<'_>, rendered: &Rendered) -> Vec<Step> {
             push_secret(snapshot, secret, &mut steps);
         }
         let observed = find(snapshot, &object.key);
-        if !observed.is_some_and(|observed| is_as_applied(observed, &crate::fingerprint::of(&object.manifest))) {
-            steps.push(Step::Apply { object: object.clone(), known: observed.is_some() });
+        let desired = crate::fingerprint::of(&object.manifest);
+        let is_done = observed.is_some_and(|observed| is_as_applied(observed, &desired));
+        match autoscaling::handing_over(object, &rendered.objects, observed, snapshot.instance, is_done) {
+            Some(handing_over) => steps.extend(handing_over),
+            None if is_done => {}
+            // What holds data is looked at each time: were it gone meanwhile, it would be made anew, empty.
+            None => {
+                let known = observed.is_some() && !holds_data(&object.key);
+                steps.push(Step::Apply { object: object.clone(), known });
+            }
         }
     }
     for secret in secrets {
@@ -264,6 +274,23 @@ fn push_secret(snapshot: &Snapshot<'_>, secret: &crate::secrets::SecretRequest, 
     }
 }
 
+/// Did it ever run?
+fn ran(snapshot: &Snapshot<'_>) -> bool {
+    snapshot.instance.status.as_ref().is_some_and(|status| status.release.is_some())
+}
+
+/// A Cluster that is not seen though the instance ran may be gone with its data, and the plan then ends at it: what else
+/// is amiss is put right before.
+fn seek_a_lost_database_last(snapshot: &Snapshot<'_>, steps: &mut Vec<Step>) {
+    let is_sought = |step: &Step| {
+        matches!(step, Step::Apply { object, .. }
+            if object.key.kind == Kind::Cluster && ran(snapshot) && find(snapshot, &object.key).is_none())
+    };
+    let (sought, others): (Vec<_>, Vec<_>) = steps.drain(..).partition(is_sought);
+    steps.extend(others);
+    steps.extend(sought);
+}
+
 /// Pods of an instance that never ran wait for their database; those of one that did are kept as they should be all the
 /// same, since a database that is down for a while is no reason to leave them unrepaired.
 fn withhold_pods_until_the_database_is_ready(
@@ -271,10 +298,9 @@ fn withhold_pods_until_the_database_is_ready(
     rendered: &Rendered,
     steps: &mut Vec<Step>,
 ) -> Option<Waiting> {
-    let never_ran = snapshot.instance.status.as_ref().is_none_or(|status| status.release.is_none());
     let new_pods = |step: &Step| {
-        never_ran
-            && matches!(step, Step::Apply { object, known: false }
+        !ran(snapshot)
+            && matches!(step, Step::Apply { object, known: false } | Step::HandOver { object, known: false }
                 if matches!(object.key.kind, Kind::Deployment | Kind::HorizontalPodAutoscaler))
     };
     if let Some(database) = &rendered.database {

@@ -8,17 +8,18 @@ use super::{
     standing::{judge, workload},
 };
 use crate::{
+    health::Health,
     inputs::Inputs,
     objects::{Kind, ObjectKey},
-    plan::{Plan, Step, Verdict},
+    plan::{Plan, Refusal, Step, Verdict},
     removals::Removal,
     retry::ErrorClass,
-    snapshot::Snapshot,
+    snapshot::{Observed, Snapshot},
 };
 use gotocloud_api::{
-    InstanceStatus,
+    Instance, InstanceStatus,
     conditions::{Condition, ConditionType, Reason},
-    instance::{Inventory, InventoryEntry, RunningRelease},
+    instance::{Inventory, RunningRelease},
 };
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
@@ -45,6 +46,12 @@ pub struct Failure {
     pub reason: Reason,
     /// What happened and what to do: a sentence.
     pub message: String,
+}
+
+impl From<Refusal> for Failure {
+    fn from(Refusal { reason, message }: Refusal) -> Self {
+        Self { class: ErrorClass::Refused, reason, message }
+    }
 }
 
 /// What is to be told.
@@ -126,13 +133,19 @@ fn proceeded(
     status.namespace = Some(inputs.namespace.clone());
     status.platform.clone_from(&inputs.platform.metadata.name);
     if !plan.inventory.is_empty() {
-        status.inventory = Some(inventory(before, plan, outcome));
+        status.inventory = Some(inventory(snapshot.instance, plan, outcome));
         status.endpoints = crate::render::endpoints(inputs);
         status.database = location(inputs, plan.database.as_ref());
     }
-    if let (Some(database), Some(request)) = (&mut status.database, &plan.database) {
-        let known = before.database.as_ref().map(|database| database.provisioned.clone()).unwrap_or_default();
-        database.provisioned = if outcome.database_assured { request.fingerprint() } else { known };
+    if let Some(database) = &mut status.database {
+        let known = before.database.as_ref();
+        let known_here = known.filter(|known| plan.database.is_some() || known.server == database.server);
+        let assured = match &plan.database {
+            Some(request) => outcome.database_assured.then(|| request.fingerprint()),
+            None => ready_cluster(snapshot, &database.server),
+        };
+        let known = || known_here.map(|known| known.provisioned.clone()).unwrap_or_default();
+        database.provisioned = assured.unwrap_or_else(known);
     }
     let is_applied = outcome.failure.is_none() && plan.waiting.is_none();
     if is_applied || pods_are_asked_for(plan, outcome) {
@@ -153,6 +166,14 @@ fn proceeded(
     }
 }
 
+/// The uid of the `CloudNativePG` Cluster at `server`, once that is ready to hold data.
+fn ready_cluster(snapshot: &Snapshot<'_>, server: &str) -> Option<String> {
+    let is_it = |Observed { key, health, .. }: &&Observed| {
+        key.kind == Kind::Cluster && *health == Health::Ready && format!("{}/{}", key.namespace, key.name) == server
+    };
+    snapshot.children.iter().find(is_it).map(|cluster| cluster.uid.to_string())
+}
+
 /// Were pods asked for by this plan, though not all of it could be done? Then they are pinned to its revision, which is
 /// applied before them: what keeps the rest from being done is no reason for them to follow a further edit.
 fn pods_are_asked_for(plan: &Plan<'_>, outcome: &Outcome) -> bool {
@@ -170,22 +191,14 @@ fn all_done(outcome: &Outcome) -> bool {
 }
 
 /// What the Instance is made of: all that is wanted, and what is still to be removed, lest it be forgotten.
-fn inventory(before: &InstanceStatus, plan: &Plan<'_>, outcome: &Outcome) -> Inventory {
+fn inventory(instance: &Instance, plan: &Plan<'_>, outcome: &Outcome) -> Inventory {
     let mut keys: BTreeSet<&ObjectKey> = plan.inventory.iter().collect();
     if !all_done(outcome) {
         keys.extend(plan.steps.iter().filter_map(|step| if let Step::Remove(key) = step { Some(key) } else { None }));
     }
-    let told =
-        |entry: &InventoryEntry| before.inventory.as_ref()?.entries.iter().find(|old| old.id == entry.id).cloned();
-    let entry = |key: &ObjectKey| match outcome.applied.get(key) {
-        Some(applied) => key.to_entry(applied.clone()),
-        // Nothing watches it: what was told of it stands until it is applied again.
-        None if !key.kind.is_watched() => {
-            let entry = key.to_entry(String::new());
-            told(&entry).unwrap_or(entry)
-        }
-        None => key.to_entry(String::new()),
-    };
+    // Of what is not seen, what was told stands until it is applied again: nothing watches it, it is gone, or its labels are.
+    let told = |key: &ObjectKey| key.recorded_in(instance).unwrap_or_default().to_owned();
+    let entry = |key: &ObjectKey| key.to_entry(outcome.applied.get(key).cloned().unwrap_or_else(|| told(key)));
     let entries: Vec<_> = keys.into_iter().map(entry).collect();
     Inventory { count: u32::try_from(entries.len()).unwrap_or(u32::MAX), entries }
 }

@@ -89,7 +89,7 @@ pub(super) fn parts(snapshot: &Snapshot<'_>, plan: &Plan<'_>, outcome: &Outcome)
     };
     if inputs.has_database() {
         parts.push(match (&plan.database, &outcome.failure) {
-            (Some(_), Some(failure)) if is_of_database(failure.reason) => {
+            (_, Some(failure)) if is_of_database(failure.reason) => {
                 Judged::new(DatabaseReady, false, failure.reason, failure.message.clone())
             }
             (Some(request), _) => {
@@ -123,7 +123,10 @@ pub(super) fn parts(snapshot: &Snapshot<'_>, plan: &Plan<'_>, outcome: &Outcome)
 }
 
 fn is_of_database(reason: Reason) -> bool {
-    matches!(reason, Reason::DatabaseUnreachable | Reason::DatabaseRefused | Reason::DatabaseSecretInvalid)
+    matches!(
+        reason,
+        Reason::DatabaseUnreachable | Reason::DatabaseRefused | Reason::DatabaseSecretInvalid | Reason::DatabaseLost
+    )
 }
 
 /// Why the pods are not as they should be; none if they are.

@@ -36,7 +36,7 @@ fn one(inputs: &Inputs<'_>, component: &Component, config: &ComponentConfig) -> 
     let mut objects = Vec::new();
     match &component.autoscaling {
         None => spec["replicas"] = json!(replicas),
-        // The autoscaler owns the number of pods: the Deployment does not name it.
+        // The autoscaler owns the number of pods: the Deployment does not name it (`crate::autoscaling`).
         Some(scaling) => {
             let fields = json!({"spec": {
                 "scaleTargetRef": {"apiVersion": Kind::Deployment.api_version(), "kind": "Deployment", "name": component.name},

@@ -1,6 +1,7 @@
 //! The operator may die between any two steps: another one ends where it would have.
 
 use crate::support::World;
+use gotocloud_planner::{Kind, ObjectKey};
 
 /// Stops after each number of steps of the first round, then lets another process finish.
 fn survives(what: &str, make: impl Fn() -> World, change: impl Fn(&mut World)) {
@@ -63,6 +64,23 @@ fn while_it_moves_to_another_release() {
 }
 
 #[test]
+fn while_an_autoscaler_takes_over() {
+    // The worlds that are compared know the fewest pods there ever were.
+    for make in [World::plain as fn() -> World, World::full] {
+        survives("new", make, |world| world.leave_to_an_autoscaler(0));
+        survives(
+            "release",
+            || {
+                let mut world = make();
+                world.leave_to_an_autoscaler(1);
+                world.at_rest()
+            },
+            |world| world.edit(|one| one.spec.release = Some("app-2".into())),
+        );
+    }
+}
+
+#[test]
 fn while_a_consent_is_carried_out() {
     survives(
         "consent",
@@ -75,6 +93,23 @@ fn while_a_consent_is_carried_out() {
         |world| {
             let pending = world.status().revision.as_ref().unwrap().pending.clone();
             world.edit(|one| one.spec.accepted_revision = pending);
+        },
+    );
+}
+
+#[test]
+fn while_an_empty_database_is_made() {
+    survives(
+        "empty database",
+        || {
+            let mut world = World::full().at_rest();
+            world.cluster.remove(&ObjectKey::new(Kind::Cluster, support::fixtures::NAMESPACE, "database"));
+            world.run();
+            world
+        },
+        |world| {
+            let annotation = ("gotocloud.amue.fr/new-empty-database".to_owned(), "uid-1".to_owned());
+            world.one().metadata.annotations = Some([annotation].into());
         },
     );
 }

@@ -3,8 +3,10 @@
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)] // A test fails by panicking.
 
+mod autoscaling;
 mod convergence;
 mod crash;
+mod database;
 mod deletion;
 mod drift;
 mod examples;

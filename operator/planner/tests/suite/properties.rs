@@ -233,7 +233,7 @@ proptest! {
         world.with_plan(&who, |plan| {
             for step in &plan.steps {
                 let key = match step {
-                    Step::Apply { object, .. } => &object.key,
+                    Step::Apply { object, .. } | Step::HandOver { object, .. } => &object.key,
                     Step::EnsureSecret(request) => request.key(),
                     Step::Remove(key) => key,
                     Step::EnsureDatabase(_) | Step::SealDatabase(_) | Step::DropDatabase(_) | Step::Release => continue,
@@ -286,6 +286,7 @@ proptest! {
                             let owner = gotocloud_planner::ownership::holder(&labels).unwrap();
                             assert_eq!(format!("{}/{}", owner.0, owner.1), who);
                         }
+                        Step::HandOver { object, .. } => assert!(wanted.contains(&object.key), "{}", object.key),
                         Step::EnsureSecret(request) => assert!(wanted.contains(request.key())),
                         Step::EnsureDatabase(_) | Step::SealDatabase(_) | Step::DropDatabase(_) | Step::Release => {}
                     }

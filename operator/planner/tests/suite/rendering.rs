@@ -9,7 +9,17 @@ use serde_json::{Value, json};
 
 /// The plan of a new Instance, step by step.
 fn plan(world: &World) -> Vec<Value> {
-    world.with_plan(fixtures::WHO, |plan| plan.steps.iter().map(as_value).collect())
+    let is_of = |key: &ObjectKey, step: &Step| matches!(step, Step::Apply { object, .. } if object.key == *key);
+    world.with_plan(fixtures::WHO, |plan| {
+        let later = |at: usize| plan.steps.get(at + 1..).unwrap_or_default();
+        let shown = |(at, step): (usize, &Step)| match step {
+            Step::Apply { object, .. } if later(at).iter().any(|step| is_of(&object.key, step)) => {
+                json!({ in_words(step): {"first with": {"replicas": object.manifest["spec"]["replicas"]}} })
+            }
+            _ => as_value(step),
+        };
+        plan.steps.iter().enumerate().map(shown).collect()
+    })
 }
 
 fn as_value(step: &Step) -> Value {
@@ -19,6 +29,7 @@ fn as_value(step: &Step) -> Value {
             in_words(step): {"manifest": request.object.manifest, "generated": request.generated, "templates": request.templates},
         }),
         Step::EnsureDatabase(request) => json!({ in_words(step): request }),
+        Step::HandOver { object, .. } => json!({ in_words(step): object.manifest["spec"] }),
         _ => json!(in_words(step)),
     }
 }
@@ -31,8 +42,7 @@ fn on_a_platform_with_an_ingress_controller_and_a_database_server() {
 #[test]
 fn on_a_platform_with_everything() {
     let mut world = World::full();
-    let scaling = json!({"maxReplicasFactor": 2, "targetCpuPercent": 70});
-    world.releases[0].spec.components[0].autoscaling = Some(serde_json::from_value(scaling).unwrap());
+    world.leave_to_an_autoscaler(0);
     let mut steps = plan(&world);
     // Pods wait for their database: they come with the next plan.
     world.round();

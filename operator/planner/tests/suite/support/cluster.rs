@@ -1,6 +1,6 @@
 //! An API server and a database server, as far as plans need them.
 
-use gotocloud_api::names;
+use gotocloud_api::{Instance, names};
 use gotocloud_planner::{
     Kind, ObjectKey, fingerprint,
     health::Health,
@@ -18,6 +18,41 @@ pub struct Stored {
     pub fields: String,
     pub health: Health,
     pub terminating: bool,
+    /// Did the operator apply it?
+    pub is_applied: bool,
+    /// Which one of those that bore its name; told of what holds data.
+    pub uid: String,
+    /// Of a Deployment, how many pods it has.
+    pub number: Option<Number>,
+}
+
+/// A number of pods, and who says it: server-side apply lets several say the same, and gives the default where none does.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Number {
+    pub value: u64,
+    pub fewest: u64,
+    pub said_by: BTreeSet<&'static str>,
+}
+
+impl Number {
+    fn say(&mut self, who: &'static str, value: u64) {
+        if self.value != value {
+            self.said_by.clear();
+        }
+        self.said_by.insert(who);
+        self.set(value);
+    }
+
+    fn give_up(&mut self, who: &str) {
+        if self.said_by.remove(who) && self.said_by.is_empty() {
+            self.set(1);
+        }
+    }
+
+    fn set(&mut self, value: u64) {
+        self.value = value;
+        self.fewest = self.fewest.min(value);
+    }
 }
 
 /// What is there.
@@ -27,16 +62,19 @@ pub struct Cluster {
     /// Databases by name, and whether their role may log in.
     pub databases: BTreeMap<String, bool>,
     drifts: u32,
+    databases_made: u32,
 }
 
 impl Cluster {
-    pub fn may_apply(&self, key: &ObjectKey, namespace: &str, name: &str) -> Result<(), Refusal> {
+    pub fn may_apply(&self, key: &ObjectKey, instance: &Instance) -> Result<(), Refusal> {
         let existing = self.objects.get(key).map(|stored| Existing {
             labels: labels(&stored.manifest, "labels"),
             annotations: labels(&stored.manifest, "annotations"),
             managers: vec!["helm".to_owned()],
+            is_applied: stored.is_applied,
+            uid: stored.uid.clone(),
         });
-        ownership::may_apply(key, existing.as_ref(), namespace, name)
+        ownership::may_apply(key, existing.as_ref(), instance)
     }
 
     /// Applies an object. One whose content changes is not ready before the next [`Cluster::settle`].
@@ -47,8 +85,63 @@ impl Cluster {
             _ if key.kind.has_health() => Health::Progressing("just applied".into()),
             _ => Health::Unjudged,
         };
-        let stored = Stored { manifest: manifest.clone(), fields: owned(manifest), health, terminating: false };
+        let said = manifest.pointer("/spec/replicas").and_then(Value::as_u64);
+        let number = (key.kind == Kind::Deployment).then(|| {
+            let begun = said.unwrap_or(1);
+            let new = Number { value: begun, fewest: begun, said_by: BTreeSet::new() };
+            let mut number = before.and_then(|stored| stored.number.clone()).unwrap_or(new);
+            match said {
+                Some(value) => number.say(names::FIELD_MANAGER, value),
+                None => number.give_up(names::FIELD_MANAGER),
+            }
+            number
+        });
+        let is_applied = before.is_some_and(|stored| stored.is_applied);
+        let (manifest, fields) = (manifest.clone(), owned(manifest));
+        let uid = match before {
+            Some(stored) => stored.uid.clone(),
+            None if key.kind == Kind::Cluster => {
+                self.databases_made += 1;
+                format!("uid-{}", self.databases_made)
+            }
+            None => String::new(),
+        };
+        let stored = Stored { manifest, fields, health, terminating: false, is_applied, uid, number };
         self.objects.insert(key.clone(), stored);
+    }
+
+    /// Somebody takes all labels off an object.
+    pub fn strip(&mut self, key: &ObjectKey) {
+        let stored = self.objects.get_mut(key).unwrap();
+        stored.manifest["metadata"].as_object_mut().unwrap().remove("labels");
+        stored.fields = format!("{} without labels", stored.fields);
+    }
+
+    /// Says how many pods a Deployment has, as the operator's other field manager.
+    pub fn hand_over(&mut self, key: &ObjectKey, manifest: &Value, is_forced: bool) {
+        let value = manifest["spec"]["replicas"].as_u64().unwrap();
+        let number = self.objects[key].number.clone().unwrap();
+        if is_forced || number.said_by.is_empty() || number.value == value {
+            self.scale(key, names::REPLICAS_FIELD_MANAGER, value);
+        }
+    }
+
+    /// Somebody says how many pods a Deployment has.
+    pub fn scale(&mut self, key: &ObjectKey, who: &'static str, value: u64) {
+        let stored = self.objects.get_mut(key).unwrap();
+        let number = stored.number.as_mut().unwrap();
+        let was_ours = number.said_by.contains(names::FIELD_MANAGER);
+        number.say(who, value);
+        if was_ours && !number.said_by.contains(names::FIELD_MANAGER) {
+            stored.fields = format!("{} without the number", stored.fields);
+        }
+    }
+
+    /// How many pods a Deployment has, and the fewest it ever had.
+    pub fn pods_of(&self, name: &str) -> (u64, u64) {
+        let mut deployments = self.objects.iter().filter(|(key, _)| key.kind == Kind::Deployment && *key.name == *name);
+        let number = deployments.next().and_then(|(_, stored)| stored.number.as_ref()).unwrap();
+        (number.value, number.fewest)
     }
 
     pub fn remove(&mut self, key: &ObjectKey) {

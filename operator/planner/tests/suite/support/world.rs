@@ -13,7 +13,6 @@ use gotocloud_planner::{
     inputs::{self, full_name},
     instance::{self, Event, Failure, Outcome, namespace_holder},
     removals::Removal,
-    retry::ErrorClass,
     snapshot::{NamespaceHolder, Observed, OperatorIdentity},
     upgrade::{Gates, Terms},
 };
@@ -132,6 +131,12 @@ impl World {
 
     pub fn add(&mut self, instance: Instance) {
         self.instances.insert(full_name(&instance), instance);
+    }
+
+    /// Lets an autoscaler say how many pods of `web` the release at that place has.
+    pub fn leave_to_an_autoscaler(&mut self, release: usize) {
+        let scaling = serde_json::json!({"maxReplicasFactor": 2, "targetCpuPercent": 70});
+        self.releases[release].spec.components[0].autoscaling = Some(serde_json::from_value(scaling).unwrap());
     }
 
     /// Its one Instance.
@@ -295,22 +300,17 @@ impl World {
             return Err(failure);
         }
         let who = full_name(instance);
-        let (namespace, name) = who.split_once('/').unwrap();
-        let refused = |refusal: gotocloud_planner::plan::Refusal| Failure {
-            class: ErrorClass::Refused,
-            reason: refusal.reason,
-            message: refusal.message,
-        };
         match step {
             Step::Apply { object, known } => {
                 if !known {
-                    self.cluster.may_apply(&object.key, namespace, name).map_err(refused)?;
+                    self.cluster.may_apply(&object.key, instance)?;
                 }
                 self.cluster.apply(&object.key, &object.manifest);
                 self.note(&who, &object.key, &gotocloud_planner::fingerprint::of(&object.manifest));
             }
+            Step::HandOver { object, known } => self.cluster.hand_over(&object.key, &object.manifest, *known),
             Step::EnsureSecret(request) => {
-                self.cluster.may_apply(request.key(), namespace, name).map_err(refused)?;
+                self.cluster.may_apply(request.key(), instance)?;
                 let today = self.cluster.objects.get(request.key());
                 let today =
                     today.map(|stored| cluster::labels(&stored.manifest["content"], "data")).unwrap_or_default();
@@ -342,18 +342,15 @@ impl World {
     }
 
     fn note(&mut self, who: &str, key: &ObjectKey, desired: &str) {
-        let fields = &self.cluster.objects[key].fields;
-        self.memory.applied.insert((who.to_owned(), key.clone()), format!("{desired}.{fields}"));
+        let stored = self.cluster.objects.get_mut(key).unwrap();
+        stored.is_applied = true;
+        self.memory.applied.insert((who.to_owned(), key.clone()), format!("{desired}.{}", stored.fields));
     }
 
     /// The objects that carry the Instance's labels where its objects are; Secrets only once this process saw to them.
     pub(super) fn children(&self, instance: &Instance) -> Vec<Observed> {
         let who = full_name(instance);
-        let inventory = instance.status.as_ref().and_then(|status| status.inventory.as_ref());
-        let recorded = |key: &ObjectKey| {
-            let id = key.to_entry(String::new()).id;
-            inventory.into_iter().flat_map(|all| &all.entries).find(|entry| entry.id == id).map(|entry| entry.h.clone())
-        };
+        let recorded = |key: &ObjectKey| key.recorded_in(instance).map(str::to_owned);
         let is_its_own = |manifest: &serde_json::Value| {
             cluster::owner(manifest).is_some_and(|(namespace, name)| format!("{namespace}/{name}") == who)
         };
@@ -369,6 +366,11 @@ impl World {
                 applied: applied.unwrap_or_default().into(),
                 health: stored.health.clone(),
                 terminating: stored.terminating,
+                uid: stored.uid.clone().into(),
+                is_scaled: stored
+                    .number
+                    .as_ref()
+                    .is_some_and(|number| number.said_by.iter().any(|who| *who != names::FIELD_MANAGER)),
             }
         })
         .collect()
@@ -386,6 +388,7 @@ impl World {
 pub fn in_words(step: &Step) -> String {
     match step {
         Step::Apply { object, .. } => format!("apply {}", object.key),
+        Step::HandOver { object, .. } => format!("hand over the number of {}", object.key),
         Step::EnsureSecret(request) => format!("ensure {}", request.key()),
         Step::EnsureDatabase(request) => format!("ensure database {}", request.name),
         Step::SealDatabase(request) => format!("seal database {}", request.name),
