@@ -5,6 +5,7 @@ mod cluster;
 mod crds;
 mod demo;
 mod image;
+mod replay;
 mod test;
 
 use clap::{Parser, Subcommand};
@@ -32,6 +33,8 @@ enum Command {
     Image(image::ImageArgs),
     /// Bring up a control plane, the operator and the fleet of 2022.
     Demo(demo::DemoArgs),
+    /// Play a plan of campaigns through past or future years, and count the instances by stage each year.
+    Replay(replay::ReplayArgs),
     /// Measure, beside the limit or a peer.
     #[command(subcommand)]
     Bench(bench::BenchCommand),
@@ -58,6 +61,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Crds { check } => crds::run(&checkout(), check),
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Bench(command) => bench::run(&command),
+        Command::Replay(arguments) => replay::run(&arguments),
         Command::Cluster(command) => cluster::run(command),
         Command::Test { suites } => test::run(&checkout(), &suites),
         Command::Image(arguments) => image::run(&arguments),

@@ -22,6 +22,8 @@ pub enum ConditionType {
     Exposed,
     /// What runs is what would be rendered today. `False` lists what waits for a consent.
     UpToDate,
+    /// A freeze holds somewhere.
+    Active,
 }
 
 /// Why a condition has its status. Closed: a reason that is not here cannot be reported.
@@ -125,6 +127,8 @@ pub enum Reason {
     CampaignHalted,
     /// A person aborted a campaign.
     CampaignAborted,
+    /// The period of a freeze cannot be read.
+    PeriodInvalid,
 }
 
 impl fmt::Display for ConditionType {

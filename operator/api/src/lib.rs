@@ -8,6 +8,9 @@
 //!              │
 //!              ▼
 //!        Establishment                for whom
+//!
+//!  Campaign ─▶ Instances, wave by wave         what changes, in which order
+//!  ChangeFreeze, Deferral                      when it does not
 //! ```
 //!
 //! A rule that one object alone can break stands in its schema (CEL); a rule that spans objects stands in the planner.
@@ -64,7 +67,16 @@ pub const VERSION: &str = "v1alpha1";
 
 /// Every definition to install, in the order `kubectl apply` should see them.
 pub fn definitions() -> Vec<CustomResourceDefinition> {
-    let definitions = [Application::crd(), Release::crd(), Platform::crd(), Establishment::crd(), Instance::crd()];
+    let definitions = [
+        Application::crd(),
+        Release::crd(),
+        Platform::crd(),
+        Establishment::crd(),
+        Instance::crd(),
+        Campaign::crd(),
+        ChangeFreeze::crd(),
+        Deferral::crd(),
+    ];
     definitions.into_iter().map(with_known_formats).collect()
 }
 

@@ -220,6 +220,11 @@ pub struct Monitoring {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 63))]
     pub release_label: Option<String>,
+    /// Address of its HTTP API, which the gates of campaigns ask, e.g. `http://prometheus.monitoring:9090`; none: gates
+    /// are not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 400), regex(pattern = "^http://[^ ]+$"))]
+    pub prometheus_url: Option<String>,
 }
 
 /// What the operator reports of a Platform.

@@ -52,6 +52,25 @@ fn each_cohort_has_as_many_instances_in_each_stage_as_the_forecast() {
 }
 
 #[test]
+fn what_campaigns_freezes_and_deferrals_name_stands_for_something() {
+    let examples = Examples::read();
+    assert!(!examples.campaigns.is_empty() && !examples.freezes.is_empty() && !examples.deferrals.is_empty());
+    for (name, campaign) in &examples.campaigns {
+        assert!(examples.applications.contains_key(&campaign.spec.application), "{name}");
+        let release = campaign.spec.upgrade.as_ref().map(|one| &one.release);
+        let release = release.or(campaign.spec.provision.as_ref().map(|one| &one.release));
+        assert!(release.is_none_or(|release| examples.releases.contains_key(release)), "{name}");
+    }
+    for (name, freeze) in &examples.freezes {
+        assert!(freeze.spec.applications.iter().all(|one| examples.applications.contains_key(one)), "{name}");
+    }
+    for (name, deferral) in &examples.deferrals {
+        assert!(examples.establishments.contains_key(&deferral.spec.establishment), "{name}");
+        assert!(examples.campaigns.contains_key(&deferral.spec.campaign), "{name}");
+    }
+}
+
+#[test]
 fn twenty_eight_schools_share_two_instances() {
     let examples = Examples::read();
     assert_eq!(grouping(&examples, "ministere-culture").instances, GroupingInstances::PerMember);

@@ -6,8 +6,11 @@ use crate::{
     health::{WatchState, Watches},
 };
 use futures::{Stream, StreamExt as _, future::join_all};
-use gotocloud_api::{Application, Establishment, Instance, Platform, Release};
-use gotocloud_planner::{fingerprint, inputs};
+use gotocloud_api::{
+    Application, Campaign, ChangeFreeze, ChangeFreezeSpec, Deferral, Establishment, Instance, Platform, Release,
+    upgrade::UpgradePhase,
+};
+use gotocloud_planner::{campaign::ownership, fingerprint, grouping, inputs, path::Graph};
 use kube::{
     Api, Client, Resource, ResourceExt as _,
     runtime::{
@@ -18,7 +21,7 @@ use kube::{
 };
 use serde::de::DeserializeOwned;
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     fmt::Debug,
     future::Future,
     hash::Hash,
@@ -39,6 +42,12 @@ pub struct Catalogue {
     pub establishments: Store<Establishment>,
     /// All Instances.
     pub instances: Store<Instance>,
+    /// All Campaigns.
+    pub campaigns: Store<Campaign>,
+    /// All freezes.
+    pub freezes: Store<ChangeFreeze>,
+    /// All Deferrals.
+    pub deferrals: Store<Deferral>,
     by_establishment: Mutex<HashMap<String, BTreeSet<InstanceRef>>>,
     /// The members of each grouping, as they were when its last change was told.
     members: Mutex<HashMap<String, BTreeSet<String>>>,
@@ -61,6 +70,10 @@ pub enum Change {
     Establishment(String),
     /// An Instance that had, or waited for, a place on a Platform is gone.
     Place(String),
+    /// A Campaign's spec.
+    Campaign(String),
+    /// A freeze, or a deferral: when something may change.
+    Calendar,
 }
 
 type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -73,12 +86,18 @@ impl Catalogue {
         let (platforms, w3) = reflector::store();
         let (establishments, w4) = reflector::store();
         let (instances, w5) = reflector::store();
+        let (campaigns, w6) = reflector::store();
+        let (freezes, w7) = reflector::store();
+        let (deferrals, w8) = reflector::store();
         let catalogue = Arc::new(Self {
             applications,
             releases,
             platforms,
             establishments,
             instances,
+            campaigns,
+            freezes,
+            deferrals,
             by_establishment: Mutex::default(),
             members: Mutex::default(),
         });
@@ -87,6 +106,9 @@ impl Catalogue {
             Box::pin(specs(client, w2, watches, changed, Change::Release)),
             Box::pin(specs(client, w3, watches, changed, Change::Platform)),
             Box::pin(specs(client, w4, watches, changed, Change::Establishment)),
+            Box::pin(specs(client, w6, watches, changed, Change::Campaign)),
+            Box::pin(specs(client, w7, watches, changed, |_| Change::Calendar)),
+            Box::pin(specs(client, w8, watches, changed, |_| Change::Calendar)),
             Box::pin(follow_instances(client, w5, watches, changed, Arc::clone(&catalogue))),
         ];
         (catalogue, tasks)
@@ -101,6 +123,9 @@ impl Catalogue {
             Box::pin(async { self.platforms.wait_until_ready().await.is_ok() }),
             Box::pin(async { self.establishments.wait_until_ready().await.is_ok() }),
             Box::pin(async { self.instances.wait_until_ready().await.is_ok() }),
+            Box::pin(async { self.campaigns.wait_until_ready().await.is_ok() }),
+            Box::pin(async { self.freezes.wait_until_ready().await.is_ok() }),
+            Box::pin(async { self.deferrals.wait_until_ready().await.is_ok() }),
         ];
         join_all(waits).await;
     }
@@ -117,6 +142,39 @@ impl Catalogue {
             index.get(establishment).into_iter().flatten().cloned().collect()
         };
         references.iter().filter_map(|reference| self.instance(reference)).collect()
+    }
+
+    /// What the other applications of an Instance's establishment run, in the same environment: versions by application.
+    pub fn running_beside(&self, instance: &Instance) -> BTreeMap<String, String> {
+        let me = reference(instance);
+        self.of_establishment(&instance.spec.establishment)
+            .into_iter()
+            .filter(|other| reference(other) != me && other.spec.environment == instance.spec.environment)
+            .filter_map(|other| {
+                let version = other.status.as_ref()?.release.as_ref()?.version.clone();
+                Some((other.spec.application.clone(), version))
+            })
+            .collect()
+    }
+
+    /// All freezes, by name.
+    pub fn freezes(&self) -> Vec<(String, ChangeFreezeSpec)> {
+        let mut freezes: Vec<_> = self.freezes.state().iter().map(|one| (one.name_any(), one.spec.clone())).collect();
+        freezes.sort_by(|(a, _), (b, _)| a.cmp(b));
+        freezes
+    }
+
+    /// The names of the groupings that list an establishment.
+    pub fn groupings_of(&self, establishment: &str) -> BTreeSet<String> {
+        let all = self.establishments.state();
+        let groupings = grouping::groupings_of(establishment, all.iter().map(AsRef::as_ref));
+        groupings.into_iter().filter_map(|one| one.metadata.name.clone()).collect()
+    }
+
+    /// The releases of an application, and which is reached from which.
+    pub fn graph(&self, application: &str) -> Graph {
+        let releases = self.releases.state();
+        Graph::new(releases.iter().filter(|one| one.spec.application == application).map(AsRef::as_ref))
     }
 
     /// The members of a grouping; none of what is no grouping.
@@ -154,6 +212,18 @@ impl Catalogue {
             Change::Place(name) => having(&|one| {
                 let establishment = self.establishments.get(&ObjectRef::new(&one.spec.establishment));
                 inputs::placed_on(one).is_none() && inputs::platform_name(one, establishment.as_deref()) == Some(name)
+            }),
+            // Those that are on their way by it: its terms are theirs.
+            Change::Campaign(name) => having(&|one| {
+                let upgrade = one.status.as_ref().and_then(|status| status.upgrade.as_ref());
+                upgrade.is_some_and(|upgrade| {
+                    !upgrade.phase.is_terminal() && upgrade.rollout.as_ref().is_some_and(|by| by.campaign == *name)
+                })
+            }),
+            // Those that a freeze may hold up.
+            Change::Calendar => having(&|one| {
+                let upgrade = one.status.as_ref().and_then(|status| status.upgrade.as_ref());
+                upgrade.is_some_and(|upgrade| upgrade.phase == UpgradePhase::Preflight)
             }),
             // Its members too, whom it may group, and those it no longer has.
             Change::Establishment(name) => {
@@ -238,7 +308,7 @@ fn follow_instances(
                     neighbours.insert(who.clone());
                 }
             }
-            let told = instance.status.as_ref().map(|status| (&status.endpoints, &status.namespace));
+            let told = instance.status.as_ref().map(|status| (&status.endpoints, &status.namespace, &status.release));
             let told = fingerprint::of(&(&instance.spec.application, instance.spec.environment, told, is_gone));
             let _ = changed.send(Change::Instance(who.clone()));
             if is_gone {
@@ -270,7 +340,7 @@ where
     let mut synced = false;
     watcher::watcher(api, watcher::Config::default())
         .default_backoff()
-        .modify(|object| object.managed_fields_mut().clear())
+        .modify(|object| ownership::keep_what_decides(object.managed_fields_mut()))
         .reflect(writer)
         .filter_map(move |event| {
             let event = match event {

@@ -274,6 +274,13 @@ impl Children {
             .collect()
     }
 
+    /// Has an object of an Instance failed for good?
+    pub fn has_failed(&self, owner: &InstanceRef, kind: Kind, name: &str) -> bool {
+        let state = self.state();
+        let mut children = state.by_instance.get(owner).into_iter().flatten();
+        children.any(|child| child.kind == kind && *child.name == *name && matches!(child.health, Health::Failed(_)))
+    }
+
     /// What is known of a namespace.
     pub fn namespace(&self, name: &str) -> Option<NamespaceRecord> {
         self.state().namespaces.get(name).cloned()

@@ -1,7 +1,7 @@
 //! How is the operator told what to do?
 
 use clap::{Parser, ValueEnum};
-use std::net::SocketAddr;
+use std::{net::SocketAddr, path::PathBuf};
 
 /// The Go-to-Cloud operator. Every option can be given by its environment variable.
 #[derive(Clone, Debug, Parser)]
@@ -42,6 +42,10 @@ pub struct Config {
     /// Form of the log.
     #[arg(long, env = "GOTOCLOUD_LOG_FORMAT", default_value = "json")]
     pub log_format: LogFormat,
+
+    /// A file with the moment (RFC 3339) that campaigns take for the present: for replays of past years.
+    #[arg(long, env = "GOTOCLOUD_CLOCK_FILE", hide = true)]
+    pub clock_file: Option<PathBuf>,
 
     /// Share of the fleet's objects, in percent, that may be removed at once without a person's word.
     #[arg(long, env = "GOTOCLOUD_REMOVAL_LIMIT_PERCENT", default_value_t = 10, value_parser = clap::value_parser!(u8).range(1..=100))]

@@ -14,10 +14,13 @@ use gotocloud_planner::{
     retry::ErrorClass,
     secrets::SecretRequest,
 };
-use k8s_openapi::{ByteString, api::core::v1::Secret};
+use k8s_openapi::{
+    ByteString,
+    api::core::v1::{Pod, Secret},
+};
 use kube::{
     Api,
-    api::{DynamicObject, Patch, PatchParams},
+    api::{DynamicObject, ListParams, LogParams, Patch, PatchParams},
 };
 use rand::{Rng as _, distr::Alphanumeric};
 use serde_json::json;
@@ -96,12 +99,16 @@ impl Executor {
         instance: &Instance,
         status: &gotocloud_api::InstanceStatus,
     ) -> Result<Option<Instance>, Failure> {
-        let manifest = json!({
+        let mut manifest = json!({
             "apiVersion": format!("{}/{}", gotocloud_api::GROUP, gotocloud_api::VERSION),
             "kind": "Instance",
             "metadata": {"name": instance.metadata.name, "namespace": instance.metadata.namespace},
             "status": status,
         });
+        // A step of an upgrade follows from the spec as it was seen: where that has changed, the step is not taken.
+        if instance.status.as_ref().and_then(|status| status.upgrade.as_ref()) != status.upgrade.as_ref() {
+            manifest["metadata"]["resourceVersion"] = json!(instance.metadata.resource_version);
+        }
         let api = self.instances(instance);
         let parameters = PatchParams::apply(names::FIELD_MANAGER).force();
         self.cluster.metrics.writes.with_label_values(&["patch", "Instance/status"]).inc();
@@ -117,6 +124,19 @@ impl Executor {
     pub async fn read_revision(&self, key: &ObjectKey) -> Result<Option<serde_json::Value>, Failure> {
         let found = self.cluster.api(key).get_opt(&key.name).await.map_err(|error| failure(key, &error))?;
         Ok(found.map(|mut object: DynamicObject| object.data["data"].take()))
+    }
+
+    /// The last lines that the pods of a job wrote; a sentence where there are none to be read.
+    pub async fn log_tail(&self, namespace: &str, job: &str) -> String {
+        let pods: Api<Pod> = Api::namespaced(self.cluster.client.clone(), namespace);
+        let of_job = ListParams::default().labels(&format!("batch.kubernetes.io/job-name={job}"));
+        let log = async {
+            let last = pods.list(&of_job).await?.items.pop().and_then(|pod| pod.metadata.name);
+            let Some(last) = last else { return Ok("its pod is gone, and its log with it".to_owned()) };
+            let parameters = LogParams { tail_lines: Some(20), limit_bytes: Some(4096), ..LogParams::default() };
+            pods.logs(&last, &parameters).await
+        };
+        log.await.unwrap_or_else(|error: kube::Error| format!("its log cannot be read: {}", explained(&error)))
     }
 
     fn instances(&self, instance: &Instance) -> Api<Instance> {

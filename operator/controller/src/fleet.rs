@@ -7,7 +7,9 @@ use crate::{
     metrics::Metrics,
     reconcile::Context,
 };
-use gotocloud_api::{Application, Establishment, Instance, Platform, Release, names, platform::RetainedData};
+use gotocloud_api::{
+    Application, ChangeFreeze, Establishment, Instance, Platform, Release, names, platform::RetainedData,
+};
 use gotocloud_planner::{Kind, fleet, inputs};
 use jiff::Timestamp;
 use kube::{
@@ -41,6 +43,7 @@ pub struct Dirty {
     releases: BTreeSet<String>,
     platforms: BTreeSet<String>,
     establishments: BTreeSet<String>,
+    freezes: bool,
     everything: bool,
 }
 
@@ -48,7 +51,8 @@ impl Dirty {
     /// Notes whom a change concerns.
     pub fn mark(&mut self, change: &Change, catalogue: &Catalogue) {
         match change {
-            Change::Neighbours(_) | Change::Place(_) => {}
+            Change::Neighbours(_) | Change::Place(_) | Change::Campaign(_) => {}
+            Change::Calendar => self.freezes = true,
             Change::Application(name) => {
                 self.applications.insert(name.clone());
                 let releases = catalogue.releases.state();
@@ -81,6 +85,7 @@ impl Dirty {
 
     fn is_empty(&self) -> bool {
         !self.everything
+            && !self.freezes
             && self.applications.is_empty()
             && self.releases.is_empty()
             && self.platforms.is_empty()
@@ -114,6 +119,8 @@ impl Fleet {
             if looked.elapsed() >= LOOK_AGAIN {
                 looked = tokio::time::Instant::now();
                 dirty.platforms.extend(self.catalogue.platforms.state().iter().map(|one| one.name_any()));
+                // A freeze begins and ends without a word, too.
+                dirty.freezes = true;
             }
             let at_latest = tokio::time::Instant::now() + AT_LATEST;
             while tokio::time::Instant::now() < at_latest {
@@ -164,6 +171,14 @@ impl Fleet {
             }
         }
         let establishments = self.catalogue.establishments.state();
+        if dirty.everything || dirty.freezes {
+            let zones: BTreeSet<&str> = establishments.iter().map(|one| one.spec.time_zone.as_str()).collect();
+            for one in self.catalogue.freezes.state() {
+                let status = fleet::freeze(&one, zones.iter().copied(), now);
+                is_done &=
+                    self.patch::<ChangeFreeze>(&one.name_any(), one.status.as_ref() == Some(&status), &status).await;
+            }
+        }
         for one in &establishments {
             let name = one.name_any();
             if concerned(&dirty.establishments, &name) {

@@ -8,13 +8,16 @@
 //! Nothing here decides about an Instance; see `gotocloud-planner` for that.
 
 mod apply;
+mod campaigns;
 mod catalogue;
 mod children;
+mod clock;
 mod config;
 mod database;
 mod discovery;
 mod execute;
 mod fleet;
+mod gates;
 mod health;
 mod lease;
 mod metrics;

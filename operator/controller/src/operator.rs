@@ -2,13 +2,16 @@
 
 use crate::{
     apply::Cluster,
+    campaigns::Runner,
     catalogue::{Catalogue, Change},
     children::{Children, InstanceRef},
+    clock::Clock,
     config::Config,
     database::Servers,
     discovery,
     execute::Executor,
     fleet::Fleet,
+    gates::Gatekeeper,
     health::{self, WatchState, Watches},
     lease::Elector,
     metrics::Metrics,
@@ -141,6 +144,7 @@ async fn act(config: &Config, client: Client, watches: Watches, metrics: Metrics
     let service_account = config.service_account.clone().map(|name| (config.namespace.clone(), name));
     let operator = OperatorIdentity { service_account, instance_cluster_role: config.binding_cluster_role.clone() };
     let cluster = Cluster { client: client.clone(), children: Arc::clone(&children), metrics: metrics.clone() };
+    let clock = config.clock_file.clone().map_or(Clock::Machine, Clock::File);
     let context = Arc::new(Context {
         catalogue: Arc::clone(&catalogue),
         executor: Executor { cluster, servers: Servers::default(), namespace: config.namespace.clone() },
@@ -153,6 +157,8 @@ async fn act(config: &Config, client: Client, watches: Watches, metrics: Metrics
             Reporter { controller: names::FIELD_MANAGER.into(), instance: config.pod_name.clone() },
         ),
         memory: Mutex::new(Memory::default()),
+        gates: Gatekeeper::default(),
+        clock: clock.clone(),
     });
     let follower = Follower {
         client: client.clone(),
@@ -162,7 +168,12 @@ async fn act(config: &Config, client: Client, watches: Watches, metrics: Metrics
     };
     let follower = follower.look(HashMap::new(), &mut tasks).await;
     let (for_fleet, fleet_changes) = unbounded_channel();
-    tasks.spawn(route(changes, Arc::clone(&context), queue, for_fleet));
+    let (for_campaigns, campaign_changes) = unbounded_channel();
+    let gatekeeper = Arc::clone(&context);
+    let (gated, of_gates) = (Arc::clone(&catalogue), queue.clone());
+    tasks.spawn(async move { gatekeeper.gates.run(gated, clock, of_gates).await });
+    tasks.spawn(route(changes, Arc::clone(&context), queue, [for_fleet, for_campaigns]));
+    let campaigns = Runner::new(client.clone(), Arc::clone(&catalogue), Arc::clone(&context));
     let fleet = Fleet { client, catalogue: Arc::clone(&catalogue), children, metrics };
     let fleet_context = Arc::clone(&context);
     tasks.spawn(fleet.run(fleet_changes, fleet_context));
@@ -173,6 +184,7 @@ async fn act(config: &Config, client: Client, watches: Watches, metrics: Metrics
         () = &mut stopping => return,
     }
     tasks.spawn(follower.keep_looking());
+    tasks.spawn(campaigns.run(campaign_changes));
     let queue = requests(wanted, Arc::clone(&context)).take_until(stopping);
     let config = controller::Config::default().concurrency(config.concurrency).debounce(DEBOUNCE);
     let reconciler = |instance, context| reconcile(instance, context).boxed();
@@ -191,12 +203,12 @@ async fn synced(watches: &Watches, catalogue: &Catalogue) {
     }
 }
 
-/// Sends each change to the Instances it concerns and to what counts the fleet.
+/// Sends each change to the Instances it concerns, to what counts the fleet and to what carries campaigns on.
 async fn route(
     mut changes: UnboundedReceiver<Change>,
     context: Arc<Context>,
     queue: UnboundedSender<InstanceRef>,
-    fleet: UnboundedSender<Change>,
+    others: [UnboundedSender<Change>; 2],
 ) {
     while let Some(change) = changes.recv().await {
         for instance in context.catalogue.concerned(&change) {
@@ -206,7 +218,9 @@ async fn route(
             // Nobody listens any more only while the process ends.
             let _ = queue.send(instance);
         }
-        let _ = fleet.send(change);
+        for other in &others {
+            let _ = other.send(change.clone());
+        }
     }
 }
 

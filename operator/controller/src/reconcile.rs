@@ -3,13 +3,16 @@
 use crate::{
     catalogue::{Catalogue, reference},
     children::InstanceRef,
+    clock::Clock,
     execute::Executor,
+    gates::Gatekeeper,
     metrics::Metrics,
     observe::Observation,
 };
 use gotocloud_api::{Instance, names};
 use gotocloud_planner::{
     Kind, Verdict,
+    campaign::terms::look_again,
     instance::{self, Failure, Outcome, Report},
     removals::{Ledger, Removal, SETTLE},
     retry::{ErrorClass, backoff},
@@ -57,6 +60,10 @@ pub struct Context {
     pub recorder: Recorder,
     /// What is remembered from one time to the next.
     pub memory: Mutex<Memory>,
+    /// What the gates of campaigns say of their targets.
+    pub gates: Gatekeeper,
+    /// What time it is.
+    pub clock: Clock,
 }
 
 /// What is remembered from one time to the next, all of which can be lost.
@@ -97,7 +104,7 @@ impl Context {
     }
 
     /// The Instance as last written, where the watch is behind.
-    fn latest(&self, who: &InstanceRef, watched: Arc<Instance>) -> Arc<Instance> {
+    pub fn latest(&self, who: &InstanceRef, watched: Arc<Instance>) -> Arc<Instance> {
         let version = |instance: &Instance| {
             instance.metadata.resource_version.as_deref().and_then(|text| text.parse::<u64>().ok())
         };
@@ -114,12 +121,26 @@ impl Context {
         }
     }
 
-    fn written(&self, who: &InstanceRef, instance: Arc<Instance>) {
-        self.memory().by_instance.entry(who.clone()).or_default().written = Some(instance);
+    /// Notes an Instance as this process just wrote it.
+    pub fn written(&self, who: &InstanceRef, instance: Arc<Instance>) {
+        let version = |instance: &Instance| {
+            instance.metadata.resource_version.as_deref().and_then(|text| text.parse::<u64>().ok())
+        };
+        let mut memory = self.memory();
+        let written = &mut memory.by_instance.entry(who.clone()).or_default().written;
+        // Answers may arrive in another order than they were written.
+        let is_newer = written
+            .as_ref()
+            .is_none_or(|known| known.metadata.uid != instance.metadata.uid || version(known) < version(&instance));
+        if is_newer {
+            *written = Some(instance);
+        }
     }
 
-    fn observe(&self, instance: Arc<Instance>) -> Observation {
-        Observation::new(instance, &self.catalogue, self.served(), Arc::clone(&self.operator))
+    fn observe(&self, who: &InstanceRef, instance: Arc<Instance>) -> Observation {
+        let gates = self.gates.reading(who, &instance, &self.catalogue);
+        let now = self.clock.now();
+        Observation::new(instance, &self.catalogue, self.served(), Arc::clone(&self.operator), gates, now)
     }
 
     /// Forgets an Instance that is gone.
@@ -171,7 +192,8 @@ async fn pass(context: &Context, who: &InstanceRef, instance: Arc<Instance>) -> 
     let begun = Instant::now();
     let children = &context.executor.cluster.children;
     let assured = context.memory().by_instance.get(who).and_then(|one| one.database_assured.clone());
-    let observation = context.observe(Arc::clone(&instance));
+    let mut observation = context.observe(who, Arc::clone(&instance));
+    observation.migration_log = migration_log(context, who, &instance).await;
     let mut snapshot = observation.snapshot(observation.look(children), None, assured.as_deref());
     let mut plan = instance::plan(&snapshot);
     if let Verdict::NeedsPinned(key) = &plan.verdict {
@@ -208,12 +230,18 @@ async fn pass(context: &Context, who: &InstanceRef, instance: Arc<Instance>) -> 
         removal: (removals > 0).then(|| removal.clone()),
         database_assured: done.database_assured.is_some(),
     };
-    let report = instance::report(&after, &plan, &outcome, Timestamp::now());
+    let now = context.clock.now();
+    let report = instance::report(&after, &plan, &outcome, now);
+    let upgrade = report.status.upgrade.clone();
     let is_told = tell(context, who, &instance, report).await?;
     match outcome.failure {
         Some(failure) => Err(failure),
         None => Ok(match removal {
-            Removal::Allowed => (!is_told).then_some(TELL_AFTER),
+            Removal::Allowed => {
+                let again = upgrade.and_then(|upgrade| look_again(&upgrade, &observation.terms, now));
+                let again = again.and_then(|at| Duration::try_from(at.duration_since(now)).ok());
+                [(!is_told).then_some(TELL_AFTER), again].into_iter().flatten().min()
+            }
             Removal::Settling => Some(Duration::try_from(SETTLE).unwrap_or(HELD_RETRY)),
             Removal::Held { .. } => Some(HELD_RETRY),
         }),
@@ -271,4 +299,17 @@ async fn tell(context: &Context, who: &InstanceRef, instance: &Arc<Instance>, re
         }
     }
     Ok(true)
+}
+
+/// The end of the log of a migration that failed; empty where there is none, or none has failed.
+async fn migration_log(context: &Context, who: &InstanceRef, instance: &Instance) -> String {
+    let Some(upgrade) = instance.status.as_ref().and_then(|status| status.upgrade.as_ref()) else {
+        return String::new();
+    };
+    let job = gotocloud_planner::upgrade::attempt_name(upgrade);
+    let is_migrating = upgrade.phase == gotocloud_api::upgrade::UpgradePhase::Migrate;
+    if !is_migrating || !context.executor.cluster.children.has_failed(who, Kind::Job, &job) {
+        return String::new();
+    }
+    context.executor.log_tail(&names::workload_namespace(&who.name), &job).await
 }

@@ -1,13 +1,14 @@
 //! What do an Application, a Release, a Platform and an Establishment have to tell of the fleet?
 
 use crate::{
+    calendar::freezes,
     grouping::groupings_of,
     inputs::{placed_on, release_name, size_of},
     objects::Kind,
 };
 use gotocloud_api::{
-    Application, ApplicationStatus, Establishment, EstablishmentStatus, Instance, Platform, PlatformStatus, Release,
-    ReleaseStatus, Stage,
+    Application, ApplicationStatus, ChangeFreeze, ChangeFreezeStatus, Establishment, EstablishmentStatus, Instance,
+    Platform, PlatformStatus, Release, ReleaseStatus, Stage,
     application::InstanceCounts,
     conditions::{Condition, ConditionType, Reason},
     platform::RetainedData,
@@ -40,6 +41,32 @@ pub fn is_ready(instance: &Instance) -> bool {
         status.observed_generation == instance.metadata.generation
             && status.conditions.iter().any(|one| one.type_ == ConditionType::Ready.to_string() && one.status == "True")
     })
+}
+
+/// What a freeze has to tell, given the time zones of those it holds.
+pub fn freeze<'a>(
+    freeze: &ChangeFreeze,
+    zones: impl IntoIterator<Item = &'a str>,
+    now: Timestamp,
+) -> ChangeFreezeStatus {
+    let before = freeze.status.as_ref().map_or(&[][..], |status| &status.conditions);
+    let generation = freeze.metadata.generation;
+    let standing = freezes::status(&freeze.spec, zones, now);
+    let verdict =
+        standing.as_ref().map(|_| ()).map_err(|error| (Reason::PeriodInvalid, format!("its period: {error}")));
+    let mut conditions = ready(verdict, before, generation, now);
+    let next = standing.ok().flatten();
+    let is_active = next.as_ref().is_some_and(|next| next.active);
+    let (status, message) =
+        if is_active { ("True", "nothing begins where it holds") } else { ("False", "it holds nowhere now") };
+    let active = condition(ConditionType::Active, status, Reason::AsDesired, message, before, generation, now);
+    conditions.push(active);
+    ChangeFreezeStatus {
+        observed_generation: generation,
+        from: next.as_ref().map(|next| next.from.to_string()),
+        until: next.as_ref().map(|next| next.until.to_string()),
+        conditions,
+    }
 }
 
 /// What an Application has to tell, given its instances.
@@ -161,24 +188,35 @@ fn ready(
         Ok(()) => ("True", Reason::AsDesired, "in order".to_owned()),
         Err((reason, message)) => ("False", reason, message),
     };
-    let condition = |kind: ConditionType, status: &str| {
-        let kind = kind.to_string();
-        let same = before.iter().find(|old| old.type_ == kind && old.status == status);
-        let now = Time(Timestamp::from_second(now.as_second()).unwrap_or(now));
-        Condition {
-            last_transition_time: same.map_or(now, |old| old.last_transition_time.clone()),
-            message: message.clone(),
-            observed_generation: generation,
-            reason: reason.to_string(),
-            status: status.to_owned(),
-            type_: kind,
-        }
-    };
-    let mut conditions = vec![condition(ConditionType::Ready, status)];
+    let made = |kind: ConditionType, status: &str| condition(kind, status, reason, &message, before, generation, now);
+    let mut conditions = vec![made(ConditionType::Ready, status)];
     if status == "False" {
-        conditions.push(condition(ConditionType::Stalled, "True"));
+        conditions.push(made(ConditionType::Stalled, "True"));
     }
     conditions
+}
+
+/// A condition, with the time at which it last changed its status.
+fn condition(
+    kind: ConditionType,
+    status: &str,
+    reason: Reason,
+    message: &str,
+    before: &[Condition],
+    generation: Option<i64>,
+    now: Timestamp,
+) -> Condition {
+    let kind = kind.to_string();
+    let same = before.iter().find(|old| old.type_ == kind && old.status == status);
+    let now = Time(Timestamp::from_second(now.as_second()).unwrap_or(now));
+    Condition {
+        last_transition_time: same.map_or(now, |old| old.last_transition_time.clone()),
+        message: message.to_owned(),
+        observed_generation: generation,
+        reason: reason.to_string(),
+        status: status.to_owned(),
+        type_: kind,
+    }
 }
 
 /// The APIs that a Platform's spec needs and its cluster does not serve, as `KIND (GROUP/VERSION)`.

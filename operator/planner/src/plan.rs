@@ -136,7 +136,11 @@ impl Plan<'_> {
         let counts = |step: &&Step| match step {
             Step::Remove(key) => !key.is_passing(),
             Step::SealDatabase(_) | Step::DropDatabase(_) => true,
-            Step::Apply { .. } | Step::EnsureSecret(_) | Step::EnsureDatabase(_) | Step::Release => false,
+            Step::Apply { .. }
+            | Step::HandOver { .. }
+            | Step::EnsureSecret(_)
+            | Step::EnsureDatabase(_)
+            | Step::Release => false,
         };
         self.steps.iter().filter(counts).count()
     }

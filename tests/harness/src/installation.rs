@@ -84,6 +84,14 @@ impl Installation {
         operator.wait_until_acting()
     }
 
+    /// Starts the operator anew with more arguments, and waits until it acts.
+    pub fn restart_operator_with(&mut self, arguments: &[&str]) -> anyhow::Result<()> {
+        self.options.arguments = arguments.iter().map(|argument| (*argument).to_owned()).collect();
+        self.operator = None;
+        OperatorProcess::stop_at(&self.options.directory)?;
+        self.start_operator()
+    }
+
     /// Starts the operator without waiting for it.
     pub fn launch_operator(&mut self) -> anyhow::Result<()> {
         self.operator = Some(OperatorProcess::start(&self.options)?);

@@ -6,7 +6,8 @@ use gotocloud_planner::{
     Kind, ObjectKey, Plan, Snapshot, Step, Verdict,
     health::{Health, assess},
     instance::plan,
-    snapshot::{NamespaceHolder, Observed, OperatorIdentity},
+    path::Graph,
+    snapshot::{NamespaceHolder, Observed, OperatorIdentity, Way},
 };
 use kube::{
     Api, Client,
@@ -26,6 +27,7 @@ pub fn objects(fleet: &Fleet) -> anyhow::Result<Vec<Vec<(ObjectKey, Value)>>> {
         )),
         instance_cluster_role: gotocloud_harness::operator::CLUSTER_ROLE.into(),
     };
+    let releases = Graph::default();
     let instances = fleet.instances.iter().zip(&fleet.establishments);
     instances
         .map(|(instance, establishment)| {
@@ -45,6 +47,7 @@ pub fn objects(fleet: &Fleet) -> anyhow::Result<Vec<Vec<(ObjectKey, Value)>>> {
                 pinned: None,
                 database_assured: None,
                 operator: &operator,
+                way: Way::open(&releases),
             };
             let mut objects = applied(&plan(&snapshot))?;
             // Once the database is there, the pods follow.
@@ -54,6 +57,8 @@ pub fn objects(fleet: &Fleet) -> anyhow::Result<Vec<Vec<(ObjectKey, Value)>>> {
                 applied: "".into(),
                 health: Health::Ready,
                 terminating: false,
+                is_scaled: false,
+                uid: "".into(),
             }];
             let known: BTreeSet<_> = objects.iter().map(|(key, _)| key.clone()).collect();
             objects.extend(applied(&plan(&snapshot))?.into_iter().filter(|(key, _)| !known.contains(key)));
@@ -72,17 +77,21 @@ fn applied(plan: &Plan<'_>) -> anyhow::Result<Vec<(ObjectKey, Value)>> {
             manifest["stringData"] = json!(request.content(&BTreeMap::new(), letters));
             Some((request.key().clone(), manifest))
         }
-        Step::EnsureDatabase(_) | Step::SealDatabase(_) | Step::DropDatabase(_) | Step::Remove(_) | Step::Release => {
-            None
-        }
+        Step::HandOver { .. }
+        | Step::EnsureDatabase(_)
+        | Step::SealDatabase(_)
+        | Step::DropDatabase(_)
+        | Step::Remove(_)
+        | Step::Release => None,
     });
     Ok(made.collect())
 }
 
 /// Applies the objects, so many instances at a time, and waits until all that has a health is healthy.
 pub async fn apply(client: &Client, instances: &[Vec<(ObjectKey, Value)>]) -> anyhow::Result<()> {
-    let waits = Kind::ALL.into_iter().filter(|kind| kind.has_health()).map(|kind| {
-        let wanted = instances.iter().flatten().filter(|(key, _)| key.kind == kind).count();
+    let count = |kind: Kind| instances.iter().flatten().filter(|(key, _)| key.kind == kind).count();
+    let waits = Kind::ALL.into_iter().filter(|kind| kind.has_health() && count(*kind) > 0).map(|kind| {
+        let wanted = count(kind);
         let api: Api<DynamicObject> = Api::all_with(client.clone(), &resource(kind));
         wait_for(api, wanted, move |object| {
             serde_json::to_value(object).is_ok_and(|object| assess(kind, &object) == Health::Ready)

@@ -1,6 +1,8 @@
 //! What stands under `examples/`, read as strictly as an API server reads it: a field that no kind knows is an error.
 
-use gotocloud_api::{Application, Establishment, GROUP, Instance, Platform, Release, VERSION};
+use gotocloud_api::{
+    Application, Campaign, ChangeFreeze, Deferral, Establishment, GROUP, Instance, Platform, Release, VERSION,
+};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use std::{
@@ -17,6 +19,9 @@ pub struct Examples {
     pub platforms: BTreeMap<String, Platform>,
     pub establishments: BTreeMap<String, Establishment>,
     pub instances: BTreeMap<String, Instance>,
+    pub campaigns: BTreeMap<String, Campaign>,
+    pub freezes: BTreeMap<String, ChangeFreeze>,
+    pub deferrals: BTreeMap<String, Deferral>,
     pub namespaces: Vec<String>,
 }
 
@@ -44,6 +49,9 @@ impl Examples {
             Some("Platform") => add(&mut self.platforms, document, file),
             Some("Establishment") => add(&mut self.establishments, document, file),
             Some("Instance") => add(&mut self.instances, document, file),
+            Some("Campaign") => add(&mut self.campaigns, document, file),
+            Some("ChangeFreeze") => add(&mut self.freezes, document, file),
+            Some("Deferral") => add(&mut self.deferrals, document, file),
             Some("Namespace") => {
                 self.namespaces.push(document["metadata"]["name"].as_str().unwrap_or_default().to_owned());
             }

@@ -21,12 +21,15 @@
 //! | What is wrong with it as it is written? | `findings.rs` |
 //! | What holds this target up? | `why.rs` |
 //! | What does its status say? | `report.rs` |
-//! | How would it go? | `simulate.rs` |
 
 pub mod board;
 pub mod decide;
+pub mod findings;
+pub mod gates;
 pub mod limits;
 pub mod members;
+pub mod ownership;
+pub mod preflight;
 pub mod report;
 pub mod standing;
 pub mod targets;

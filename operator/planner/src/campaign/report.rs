@@ -140,7 +140,7 @@ fn waits_within(spec: &CampaignSpec, facts: &Facts<'_>, at: usize) -> Option<Str
     }
     Some(match facts.moves.look_again {
         Some(at) => format!("its targets' windows open, or a freeze or deferral ends, at {at}"),
-        None => "what holds its targets up: see why of each".to_owned(),
+        None => "its targets are held up: each says by what".to_owned(),
     })
 }
 
@@ -269,7 +269,13 @@ fn decisions(
         decisions.push(Decision { at: time(now), verb, subject, actor: actor.to_owned(), reason });
     };
     let name_of = |wave: usize| spec.waves.get(wave).map(|wave| wave.name.clone()).unwrap_or_default();
-    for change in facts.changes {
+    // A process that starts anew sees for the first time what was told long ago.
+    let is_told = |change: &Change| {
+        change.before.is_none()
+            && before.observed_generation.is_some()
+            && !matches!(&change.after, Standing::Failed(_) if before.failed.iter().all(|one| one.name != change.name))
+    };
+    for change in facts.changes.iter().filter(|change| !is_told(change)) {
         let subject = format!("{}/{}", name_of(change.wave), change.name);
         match &change.after {
             Standing::Failed(why) => note(DecisionVerb::Fail, subject, RULES, why.to_string()),

@@ -94,7 +94,7 @@ pub fn goal(spec: &CampaignSpec) -> Option<Goal> {
 
 /// Which try a target is due for, by how often it was to be tried again.
 pub fn attempt(spec: &CampaignSpec, name: &str) -> u32 {
-    spec.retry_failed.max(spec.retry.get(name).copied().unwrap_or(0)).saturating_add(1)
+    spec.retry_failed.saturating_add(spec.retry.get(name).copied().unwrap_or(0)).saturating_add(1)
 }
 
 /// Who asks, as far as a target's standing depends on it.
@@ -149,11 +149,14 @@ fn upgraded(
     if let Some(rollout) = ours(asker, instance) {
         let record = record(instance).filter(|record| record.rollout.as_ref() == Some(rollout));
         let is_to_go_back = asker.spec.roll_back.iter().any(|back| back == wave);
-        let is_edited = instance.spec.release.as_ref() != Some(&rollout.wants);
+        let is_edited = instance.spec.release.as_ref().is_some_and(|release| *release != rollout.wants);
         return match record {
             // Somebody set it to something else since. What had begun is finished first.
             Some(record) if is_edited && !record.phase.is_terminal() => tried(record, false),
+            Some(record) if record.phase == UpgradePhase::Done && record.to == goal && !is_to_go_back => Standing::Done,
             _ if is_edited => Standing::Pinned(pinned_by.unwrap_or("somebody").into()),
+            // Somebody took it out again before it was answered: it is asked for anew.
+            None if instance.spec.release.is_none() => Standing::Pending,
             None => Standing::Running { untouched: true },
             Some(record) if record.to != goal => went_back(record),
             Some(record) if record.phase == UpgradePhase::Done && is_to_go_back && record.from != goal => {
@@ -184,7 +187,7 @@ fn tried(record: &UpgradeStatus, is_due_again: bool) -> Standing {
     match record.phase {
         UpgradePhase::Done => Standing::Done,
         UpgradePhase::Soak => Standing::Soaking,
-        UpgradePhase::Preflight | UpgradePhase::Backup => Standing::Running { untouched: record.step == 0 },
+        UpgradePhase::Preflight | UpgradePhase::Backup => Standing::Running { untouched: true },
         UpgradePhase::Migrate | UpgradePhase::Rollout | UpgradePhase::Verify | UpgradePhase::RollingBack => {
             Standing::Running { untouched: false }
         }

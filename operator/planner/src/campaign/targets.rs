@@ -171,7 +171,9 @@ pub fn place(field: &Field<'_>, calendars: &mut Calendars, candidate: &Candidate
     let asker = standing::Asker { spec: field.spec, uid: field.uid, goal: field.goal };
     let mut standing = standing::of(asker, candidate.name, &of.name, candidate.instance, candidate.owner);
     if standing == Standing::Pending {
-        if is_late(field, &of.name, candidate) {
+        if is_beyond(field, candidate.instance) {
+            standing = Standing::Unneeded;
+        } else if is_late(field, &of.name, candidate) {
             standing = Standing::Skipped;
         } else if let Some(why) = incompatible(field, candidate) {
             standing = Standing::Blocked(why.into());
@@ -197,6 +199,16 @@ pub fn place(field: &Field<'_>, calendars: &mut Calendars, candidate: &Candidate
         deferred_until: deferred(field, &of.name, candidate),
         unreachable: candidate.instance.is_some_and(standing::is_unreachable),
     })
+}
+
+/// Does it run a newer release than the campaign brings? A campaign takes nobody back, but by `rollBack`.
+fn is_beyond(field: &Field<'_>, instance: Option<&Instance>) -> bool {
+    let running = instance.and_then(|one| one.status.as_ref()?.release.as_ref());
+    let versions = running.and_then(|running| {
+        let to = field.releases.version(field.release?.metadata.name.as_deref()?)?;
+        field.releases.version(&running.name)?.relation(to)
+    });
+    versions == Some(Relation::Newer)
 }
 
 /// Did it come to be after its wave began, in a campaign that wants no late joiners?
@@ -411,6 +423,15 @@ mod tests {
         assert!(matches!(standing(&world), Standing::Blocked(why) if why.contains("peer") && why.contains("2.0")));
         world.neighbours.insert("peer".into(), "2.1".into());
         assert_eq!(standing(&world), Standing::Pending);
+    }
+
+    #[test]
+    fn what_runs_a_newer_release_is_not_taken_back() {
+        let mut world = World::new();
+        world.release = release("V1.4.00");
+        world.spec.upgrade.as_mut().unwrap().release = "v1.4.00".into();
+        world.instance.status.as_mut().unwrap().release.as_mut().unwrap().name = "v1.4.00-p01".into();
+        assert_eq!(world.look(|target, _| target.standing), Standing::Unneeded);
     }
 
     #[test]

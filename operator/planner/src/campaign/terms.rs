@@ -28,8 +28,9 @@ pub fn look_again(record: &gotocloud_api::upgrade::UpgradeStatus, terms: &Terms,
         UpgradePhase::Backup => after(terms.backup_deadline),
         UpgradePhase::Rollout | UpgradePhase::Verify | UpgradePhase::RollingBack => after(terms.progress_deadline),
         UpgradePhase::Soak => after(terms.soak),
-        UpgradePhase::Preflight
-        | UpgradePhase::Migrate
+        // What holds it up may end without a word.
+        UpgradePhase::Preflight => Some(now),
+        UpgradePhase::Migrate
         | UpgradePhase::Done
         | UpgradePhase::Refused
         | UpgradePhase::Withdrawn

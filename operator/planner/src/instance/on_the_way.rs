@@ -40,13 +40,19 @@ pub(super) fn next(
     if is_new && wanted.as_ref().is_none_or(|wanted| wanted.rollout.is_none()) {
         return None;
     }
-    let seen = seen(snapshot, plan, outcome, record);
+    let seen = seen(snapshot, plan, outcome, record, now);
     let course = Course { releases: snapshot.way.releases, terms: &snapshot.way.terms, seen: &seen, now };
     upgrade::next(record, wanted.as_ref(), current, course).or_else(|| record.cloned())
 }
 
 /// What is seen of the instance, as far as its way depends on it.
-fn seen(snapshot: &Snapshot<'_>, plan: &Plan<'_>, outcome: &Outcome, record: Option<&UpgradeStatus>) -> Seen {
+fn seen(
+    snapshot: &Snapshot<'_>,
+    plan: &Plan<'_>,
+    outcome: &Outcome,
+    record: Option<&UpgradeStatus>,
+    now: Timestamp,
+) -> Seen {
     let is_done = outcome.failure.is_none() && plan.waiting.is_none();
     let pods = match &outcome.failure {
         Some(failure) => Some(failure.message.clone()),
@@ -59,7 +65,7 @@ fn seen(snapshot: &Snapshot<'_>, plan: &Plan<'_>, outcome: &Outcome, record: Opt
     let before = snapshot.instance.status.as_ref();
     let ready = before.and_then(|status| find(&status.conditions, ConditionType::Ready));
     Seen {
-        backup: record.map(|record| backup(snapshot, plan, record)).unwrap_or_default(),
+        backup: record.map(|record| backup(snapshot, plan, record, now)).unwrap_or_default(),
         migration: record.map(|record| migration(snapshot, plan, record)).unwrap_or_default(),
         pods,
         rest: rest.map(|part| part.message),
@@ -75,11 +81,11 @@ fn health<'s>(snapshot: &'s Snapshot<'_>, plan: &Plan<'_>, kind: Kind, record: &
     snapshot.children.iter().find(|child| child.key == key && !child.terminating).map(|child| &child.health)
 }
 
-fn backup(snapshot: &Snapshot<'_>, plan: &Plan<'_>, record: &UpgradeStatus) -> Backup {
+fn backup(snapshot: &Snapshot<'_>, plan: &Plan<'_>, record: &UpgradeStatus, now: Timestamp) -> Backup {
     let is_cloud_native_pg =
         plan.inputs.as_ref().is_some_and(|inputs| inputs.platform.spec.database.cloud_native_pg.is_some());
     if !is_cloud_native_pg {
-        return attested(snapshot.instance, record);
+        return attested(snapshot.instance, record, now);
     }
     match health(snapshot, plan, Kind::Backup, record) {
         Some(Health::Ready) => Backup::Verified(upgrade::attempt_name(record)),
@@ -89,12 +95,15 @@ fn backup(snapshot: &Snapshot<'_>, plan: &Plan<'_>, record: &UpgradeStatus) -> B
 }
 
 /// The backup of a database on a server of somebody else's: the operator cannot take it, so a person says that it was.
-fn attested(instance: &Instance, record: &UpgradeStatus) -> Backup {
+fn attested(instance: &Instance, record: &UpgradeStatus, now: Timestamp) -> Backup {
     let annotations = instance.metadata.annotations.as_ref();
     let at = annotations.and_then(|all| all.get(names::ANNOTATION_BACKED_UP_AT));
     let key = names::ANNOTATION_BACKED_UP_AT;
     match at.map(|text| text.parse::<Timestamp>()) {
-        Some(Ok(at)) if at >= record.started_at.0 => Backup::Verified(format!("that a person attested, of {at}")),
+        // Of the data as it is since the pods stopped, and not of a time to come.
+        Some(Ok(at)) if at >= record.since.0 && at <= now => {
+            Backup::Verified(format!("that a person attested, of {at}"))
+        }
         Some(Err(_)) => Backup::Running(format!("the annotation {key} is no time: write it like 2026-01-31T22:00:00Z")),
         Some(Ok(_)) | None => Backup::Running(format!(
             "its database is on a server of which the operator takes no backup: take one, verify it, then annotate the \
@@ -128,7 +137,8 @@ pub(super) fn told(mut judged: Vec<Judged>, instance: &Instance, record: Option<
         | UpgradePhase::Verify
         | UpgradePhase::RollingBack => Some((Reconciling, Reason::Upgrading)),
         UpgradePhase::Refused if is_asked => Some((Stalled, Reason::UpgradeRefused)),
-        UpgradePhase::Failed | UpgradePhase::RolledBack if is_asked => Some((Stalled, Reason::UpgradeFailed)),
+        UpgradePhase::Failed if is_asked || upgrade::is_half_way(record) => Some((Stalled, Reason::UpgradeFailed)),
+        UpgradePhase::RolledBack if is_asked => Some((Stalled, Reason::UpgradeFailed)),
         UpgradePhase::Soak
         | UpgradePhase::Done
         | UpgradePhase::Withdrawn

@@ -111,26 +111,35 @@ fn on_the_way(
         return Ok(());
     };
     let wants = upgrade::wants(upgrade, upgrade::facts(upgrade, snapshot.way.releases).irreversible);
-    let name = upgrade::attempt_name(upgrade);
-    if wants.backup && inputs.platform.spec.database.cloud_native_pg.is_some() {
-        rendered.push(render::migration::backup(inputs, &name));
-    }
-    if let Some((target, migration)) = snapshot
-        .way
-        .target
-        .filter(|_| wants.migration)
-        .and_then(|target| Some((target, target.spec.migration.as_ref()?)))
-    {
-        for object in render::migration::job(inputs, surroundings, target, migration, &name)? {
-            rendered.push(object);
-        }
-    }
     if wants.no_pods {
         for object in rendered.objects.iter_mut().filter(|object| object.key.kind == Kind::Deployment) {
             object.manifest["spec"]["replicas"] = 0.into();
         }
+        // What is saved or moved must not be written to any more.
+        if !pods_are_gone(snapshot, rendered) {
+            return Ok(());
+        }
+    }
+    let name = upgrade::attempt_name(upgrade);
+    if wants.backup && inputs.platform.spec.database.cloud_native_pg.is_some() {
+        rendered.push(render::migration::backup(inputs, &name));
+    }
+    let target = snapshot.way.target.filter(|_| wants.migration);
+    if let Some((target, migration)) = target.and_then(|target| Some((target, target.spec.migration.as_ref()?))) {
+        for object in render::migration::job(inputs, surroundings, target, migration, &name)? {
+            rendered.push(object);
+        }
     }
     Ok(())
+}
+
+/// Were the Deployments asked for no pods, and have they none?
+fn pods_are_gone(snapshot: &Snapshot<'_>, rendered: &Rendered) -> bool {
+    rendered.objects.iter().filter(|object| object.key.kind == Kind::Deployment).all(|object| {
+        find(snapshot, &object.key).is_some_and(|observed| {
+            observed.health == Health::Ready && is_as_applied(observed, &crate::fingerprint::of(&object.manifest))
+        })
+    })
 }
 
 /// What pods are made from.

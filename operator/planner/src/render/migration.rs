@@ -9,12 +9,12 @@ use crate::{
 use gotocloud_api::{Release, conditions::Reason, release::Migration};
 use serde_json::{Value, json};
 
-/// What the migration is called among an instance's components, and its NetworkPolicy.
+/// What the migration is called among an instance's components, and its `NetworkPolicy`.
 pub const NAME: &str = "migration";
 /// Longest that a migration may take where its Release does not say.
 const DEADLINE_SECONDS: i64 = 3600;
 
-/// The CloudNativePG Backup called `name` of the instance's Cluster.
+/// The `CloudNativePG` Backup called `name` of the instance's Cluster.
 pub fn backup(inputs: &Inputs<'_>, name: &str) -> Object {
     let fields = json!({"spec": {"cluster": {"name": super::DATABASE_CLUSTER}}});
     object(inputs, Kind::Backup, name, &owner_labels(inputs.instance), fields)

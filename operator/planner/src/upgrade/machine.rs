@@ -157,13 +157,28 @@ pub fn next(
 /// Does the spec no longer ask for it, and has nothing been touched? What has been touched is finished first.
 fn is_withdrawn(record: &UpgradeStatus, wanted: Option<&Wanted>) -> bool {
     record.phase.has_touched_nothing()
-        && record.step == 0
         && wanted.is_none_or(|wanted| wanted.release != record.to || wanted.rollout != record.rollout)
+}
+
+/// Did a migration that cannot be undone begin, and not end well? Then neither release can run on the data.
+pub(crate) fn is_half_way(record: &UpgradeStatus) -> bool {
+    record.phase == UpgradePhase::Failed && record.backup.is_some() && super::step_end(record) != Some(&record.active)
 }
 
 /// The record of a way that begins; none where nothing new is asked for.
 fn begin(ended: Option<&UpgradeStatus>, wanted: &Wanted, current: &str, course: Course<'_>) -> Option<UpgradeStatus> {
     let now = course.now;
+    // A migration that failed half way, and a person who sets the release back: they have restored the data.
+    if let Some(ended) =
+        ended.filter(|ended| is_half_way(ended) && wanted.release == ended.active && wanted.rollout.is_none())
+    {
+        return Some(entered(
+            ended,
+            UpgradePhase::RolledBack,
+            now,
+            "a person set the release back: its data is taken for restored",
+        ));
+    }
     // By hand, any further edit asks again; a campaign asks again by another attempt.
     let is_answered = ended.is_some_and(|ended| {
         ended.to == wanted.release
@@ -175,12 +190,7 @@ fn begin(ended: Option<&UpgradeStatus>, wanted: &Wanted, current: &str, course: 
         return None;
     }
     // The backup of a migration that failed half way is the only one of the data as it was: another try keeps it.
-    let kept = ended.filter(|ended| {
-        ended.phase == UpgradePhase::Failed
-            && ended.to == wanted.release
-            && ended.active == current
-            && ended.active != ended.to
-    });
+    let kept = ended.filter(|ended| is_half_way(ended) && ended.to == wanted.release && ended.active == current);
     let at = time(now);
     let mut record = UpgradeStatus {
         rollout: wanted.rollout.clone(),

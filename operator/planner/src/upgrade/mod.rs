@@ -17,6 +17,7 @@ mod machine;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use machine::is_half_way;
 pub use machine::{Backup, Course, Gates, Migration, Releases, Seen, Terms, next};
 
 use crate::path::StepFacts;
@@ -94,10 +95,7 @@ pub fn wants(upgrade: &UpgradeStatus, irreversible: bool) -> Wants {
         UpgradePhase::Backup => Wants { backup: true, migration: false, no_pods: irreversible },
         UpgradePhase::Migrate => Wants { backup: false, migration: true, no_pods: irreversible },
         // A migration that failed half way leaves data that neither release can run on.
-        UpgradePhase::Failed => {
-            let is_half_way = upgrade.backup.is_some() && step_end(upgrade) != Some(&upgrade.active);
-            Wants { no_pods: irreversible && is_half_way, ..Wants::default() }
-        }
+        UpgradePhase::Failed => Wants { no_pods: irreversible && machine::is_half_way(upgrade), ..Wants::default() },
         UpgradePhase::Preflight
         | UpgradePhase::Rollout
         | UpgradePhase::Verify

@@ -1,8 +1,7 @@
 //! Where an autoscaler is to say how many pods there are, there are never fewer than its least.
 
-
-use gotocloud_planner::{Kind, ObjectKey};
 use crate::support::{World, fixtures};
+use gotocloud_planner::{Kind, ObjectKey};
 
 /// An Instance with three pods of `web`, whose second release leaves their number to an autoscaler.
 fn with_a_release_that_scales(mut world: World) -> World {
@@ -31,6 +30,7 @@ fn a_release_that_adds_autoscaling_takes_no_pod_away() {
     for make in [World::plain as fn() -> World, World::full] {
         let mut world = with_a_release_that_scales(make()).at_rest();
         release(&mut world, "app-2");
+        world.round();
         assert_eq!(of_web(world.steps()), [HAND_OVER, APPLY]);
         world.run();
         assert_eq!(world.cluster.pods_of("web"), (3, 3));

@@ -75,7 +75,11 @@ fn while_an_autoscaler_takes_over() {
                 world.leave_to_an_autoscaler(1);
                 world.at_rest()
             },
-            |world| world.edit(|one| one.spec.release = Some("app-2".into())),
+            |world| {
+                world.edit(|one| one.spec.release = Some("app-2".into()));
+                // It is decided that it goes.
+                world.round();
+            },
         );
     }
 }
@@ -103,7 +107,7 @@ fn while_an_empty_database_is_made() {
         "empty database",
         || {
             let mut world = World::full().at_rest();
-            world.cluster.remove(&ObjectKey::new(Kind::Cluster, support::fixtures::NAMESPACE, "database"));
+            world.cluster.remove(&ObjectKey::new(Kind::Cluster, crate::support::fixtures::NAMESPACE, "database"));
             world.run();
             world
         },

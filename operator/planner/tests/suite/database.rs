@@ -1,13 +1,11 @@
 //! A database that is gone is not begun anew, empty, before a person asks for it.
 
-
-
+use crate::support::{World, fixtures};
 use gotocloud_api::{
     conditions::{ConditionType, Reason},
     names,
 };
 use gotocloud_planner::{Kind, ObjectKey, Step, Verdict, instance::Failure, retry::ErrorClass};
-use crate::support::{World, fixtures};
 
 fn key() -> ObjectKey {
     ObjectKey::new(Kind::Cluster, fixtures::NAMESPACE, "database")

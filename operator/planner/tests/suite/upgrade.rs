@@ -88,6 +88,9 @@ fn pods_are_stopped_while_data_changes_in_a_way_they_cannot_bear() {
     assert_eq!(record(&world).phase, UpgradePhase::Backup);
     world.round();
     assert_eq!(replicas(&world), [0, 0]);
+    assert_eq!(world.cluster.of_kind(Kind::Backup).len(), 0, "their pods may still write");
+    world.cluster.settle();
+    world.round();
     assert_eq!(world.cluster.of_kind(Kind::Backup).len(), 1);
     ends(&mut world, Kind::Backup, Health::Ready);
     world.round();
@@ -107,6 +110,8 @@ fn a_migration_that_cannot_be_undone_and_fails_leaves_the_pods_stopped_and_names
     let mut world = migrating(World::full(), false);
     ask(&mut world);
     world.round();
+    world.cluster.settle();
+    world.round();
     ends(&mut world, Kind::Backup, Health::Ready);
     world.round();
     world.round();
@@ -117,6 +122,13 @@ fn a_migration_that_cannot_be_undone_and_fails_leaves_the_pods_stopped_and_names
     assert_eq!(replicas(&world), [0, 0]);
     assert_eq!(world.condition(ConditionType::Stalled), "True UpgradeFailed");
     assert!(world.message(ConditionType::Ready).contains("restore the backup upgrade-"));
+    // Somebody restores it, and says so by setting the release back.
+    world.edit(|one| one.spec.release = Some("app-1".into()));
+    world.run();
+    assert_eq!(record(&world).phase, UpgradePhase::RolledBack);
+    assert_eq!(versions(&world), ["1.0", "1.0"]);
+    assert!(replicas(&world).iter().all(|replicas| *replicas != 0));
+    assert_eq!(world.condition(ConditionType::Ready), "True AsDesired");
 }
 
 #[test]
@@ -132,7 +144,10 @@ fn on_a_server_of_somebody_elses_a_person_attests_the_backup() {
     };
     annotate(&mut world, old);
     assert_eq!(record(&world).phase, UpgradePhase::Backup, "one taken before is not of the data as it is");
-    let now = (world.now + jiff::SignedDuration::from_secs(60)).to_string();
+    let future = (world.now + jiff::SignedDuration::from_secs(60)).to_string();
+    annotate(&mut world, future);
+    assert_eq!(record(&world).phase, UpgradePhase::Backup, "nobody attests what is to come");
+    let now = world.now.to_string();
     annotate(&mut world, now);
     assert_eq!(record(&world).phase, UpgradePhase::Migrate);
 }

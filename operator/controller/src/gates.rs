@@ -1,0 +1,147 @@
+//! What do the gates of campaigns say of their targets? Asked of each platform's Prometheus, for those that wait for it.
+
+use crate::{
+    apply::explained,
+    catalogue::{Catalogue, reference},
+    children::InstanceRef,
+    clock::Clock,
+};
+use futures::future::join_all;
+use gotocloud_api::{Instance, campaign::Gate, names, upgrade::UpgradePhase};
+use gotocloud_planner::{
+    campaign::gates::{self, Question, STEP, Series},
+    inputs,
+    upgrade::Gates,
+};
+use jiff::Timestamp;
+use kube::runtime::reflector::ObjectRef;
+use serde_json::Value;
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+use tokio::sync::mpsc::UnboundedSender;
+
+/// How often gates are asked.
+const EVERY: Duration = Duration::from_secs(15);
+/// Longest wait for an answer.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What gates say, as last asked.
+#[derive(Default)]
+pub struct Gatekeeper(Mutex<HashMap<InstanceRef, (Timestamp, Gates)>>);
+
+impl Gatekeeper {
+    /// What the gates of an Instance's wave say.
+    pub fn reading(&self, who: &InstanceRef, instance: &Instance, catalogue: &Catalogue) -> Gates {
+        if of(instance, catalogue).is_empty() {
+            return Gates::True;
+        }
+        let readings = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // A reading of an earlier phase speaks of what was there before.
+        let since = since(instance);
+        let reading = readings.get(who).filter(|(of, _)| Some(*of) == since).map(|(_, reading)| reading.clone());
+        reading.unwrap_or_else(|| Gates::Unknown("its gates have not been asked yet".into()))
+    }
+
+    /// Asks the gates of all that wait for them, again and again; sends those whose answer changed to `changed`.
+    pub async fn run(&self, catalogue: Arc<Catalogue>, clock: Clock, changed: UnboundedSender<InstanceRef>) {
+        loop {
+            tokio::time::sleep(EVERY).await;
+            let waiting: Vec<Arc<Instance>> =
+                catalogue.instances.state().into_iter().filter(|one| is_waiting(one)).collect();
+            let mut readings = HashMap::new();
+            for instance in waiting {
+                let gates = of(&instance, &catalogue);
+                if gates.is_empty() {
+                    continue;
+                }
+                let Some(since) = since(&instance) else { continue };
+                let said = join_all(gates.iter().map(|gate| ask(gate, &instance, &catalogue, &clock))).await;
+                readings.insert(reference(&instance), (since, gates::together(said)));
+            }
+            let before =
+                std::mem::replace(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner), readings.clone());
+            for (who, reading) in readings {
+                if before.get(&who) != Some(&reading) {
+                    // Nobody listens any more only while the process ends.
+                    let _ = changed.send(who);
+                }
+            }
+        }
+    }
+}
+
+/// Is it in a phase that its gates decide about?
+fn is_waiting(instance: &Instance) -> bool {
+    let upgrade = instance.status.as_ref().and_then(|status| status.upgrade.as_ref());
+    upgrade.is_some_and(|upgrade| matches!(upgrade.phase, UpgradePhase::Verify | UpgradePhase::Soak))
+}
+
+/// Since when an Instance has been in its phase.
+fn since(instance: &Instance) -> Option<Timestamp> {
+    instance.status.as_ref()?.upgrade.as_ref().map(|upgrade| upgrade.since.0)
+}
+
+/// The gates of the wave by which an Instance is on its way.
+fn of(instance: &Instance, catalogue: &Catalogue) -> Vec<Gate> {
+    let upgrade = instance.status.as_ref().and_then(|status| status.upgrade.as_ref());
+    let Some(rollout) = upgrade.and_then(|upgrade| upgrade.rollout.as_ref()) else { return Vec::new() };
+    let campaign = catalogue.campaigns.get(&ObjectRef::new(&rollout.campaign));
+    let campaign = campaign.filter(|campaign| campaign.metadata.uid.as_ref() == Some(&rollout.uid));
+    let waves = campaign.iter().flat_map(|campaign| &campaign.spec.waves);
+    waves.filter(|wave| wave.name == rollout.wave).flat_map(|wave| wave.gates.clone()).collect()
+}
+
+async fn ask(gate: &Gate, instance: &Instance, catalogue: &Catalogue, clock: &Clock) -> Gates {
+    let since = since(instance).unwrap_or_else(|| clock.now());
+    let namespace = names::workload_namespace(inputs::name_of(instance));
+    let establishment = &instance.spec.establishment;
+    let Some(question) =
+        gates::question(gate, &namespace, inputs::name_of(instance), establishment, since, clock.now())
+    else {
+        return Gates::Unknown(format!("the gate {} has to be true for {}", gate.name, gates::during(gate)));
+    };
+    let platform = inputs::placed_on(instance).and_then(|name| catalogue.platforms.get(&ObjectRef::new(name)));
+    let monitoring = platform.as_ref().and_then(|platform| platform.spec.monitoring.as_ref());
+    let answer = match monitoring.and_then(|monitoring| monitoring.prometheus_url.as_deref()) {
+        None => Err("the Platform names no Prometheus: set spec.monitoring.prometheusUrl".to_owned()),
+        Some(url) => match tokio::time::timeout(TIMEOUT, query(url, &question)).await {
+            Err(_) => Err(format!("{url} did not answer in {} s", TIMEOUT.as_secs())),
+            Ok(answer) => answer,
+        },
+    };
+    gates::judge(gate, &question, &answer)
+}
+
+/// Asks a Prometheus for the samples of a range.
+async fn query(url: &str, question: &Question) -> Result<Vec<Series>, String> {
+    let uri: http::Uri = url.parse().map_err(|error| format!("{url} is no address: {error}"))?;
+    let client = kube::Client::try_from(kube::Config::new(uri)).map_err(|error| explained(&error))?;
+    let body = form_urlencoded::Serializer::new(String::new())
+        .append_pair("query", &question.query)
+        .append_pair("start", &question.from.as_second().to_string())
+        .append_pair("end", &question.until.as_second().to_string())
+        .append_pair("step", &STEP.as_secs().to_string())
+        .finish();
+    let request = http::Request::post("/api/v1/query_range")
+        .header(http::header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+        .body(body.into_bytes())
+        .map_err(|error| error.to_string())?;
+    let answer: Value = client.request(request).await.map_err(|error| format!("{url}: {}", explained(&error)))?;
+    if answer["status"] != "success" {
+        return Err(format!("{url}: {}", answer["error"].as_str().unwrap_or("no reason given")));
+    }
+    let series = answer["data"]["result"].as_array().map_or(&[][..], Vec::as_slice);
+    Ok(series.iter().map(|one| samples(&one["values"])).collect())
+}
+
+fn samples(values: &Value) -> Series {
+    let sample = |pair: &Value| {
+        #[allow(clippy::cast_possible_truncation)] // seconds since 1970
+        let time = pair[0].as_f64()?.round() as i64;
+        Some((time, pair[1].as_str()?.parse().unwrap_or(f64::NAN)))
+    };
+    values.as_array().into_iter().flatten().filter_map(sample).collect()
+}

@@ -1,0 +1,316 @@
+//! What is wrong with a campaign as it is written, and what should be known before it runs?
+
+use super::{Board, Standing, members::Members};
+use crate::path::Graph;
+use gotocloud_api::{
+    Application, Campaign, CampaignSpec, Release,
+    campaign::{Finding, Severity, Targets},
+};
+use jiff::{Timestamp, civil::Date};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What a campaign is checked against.
+pub struct World<'a> {
+    /// Its application, if there is one.
+    pub application: Option<&'a Application>,
+    /// The release it names, if there is one.
+    pub release: Option<&'a Release>,
+    /// The releases of its application.
+    pub releases: &'a Graph,
+    /// The names of all that its waves could name: the application's instances in its namespace, or the establishments.
+    pub names: &'a BTreeSet<String>,
+    /// Its waves; why they cannot be read.
+    pub members: Result<&'a Members, String>,
+    /// Its targets.
+    pub board: &'a Board,
+    /// By name of a target, the name of the release it runs.
+    pub running: &'a BTreeMap<String, String>,
+    /// Targets that two or more waves name, and which.
+    pub twice: &'a [(String, Vec<usize>)],
+    /// Possible targets that no wave names.
+    pub unmatched: &'a [String],
+    /// What of its calendars cannot be read.
+    pub calendars: Vec<String>,
+    /// Targets for which no window opens in the years to come, and those that are open only later than it is to be done.
+    pub never_open: &'a [String],
+    /// What it is expected to take, by a simulation; none where that was not made.
+    pub expected_end: Option<Option<Timestamp>>,
+}
+
+/// Checks a campaign. It can run where none of the findings is an error.
+pub fn findings(campaign: &Campaign, world: &World<'_>, now: Timestamp) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let spec = &campaign.spec;
+    names_stand_for_something(spec, world, &mut findings);
+    lengths_can_be_read(spec, &mut findings);
+    waves_have_targets(spec, world, &mut findings);
+    ways_lead_there(world, &mut findings);
+    gates_can_be_read(spec, &mut findings);
+    windows_open(spec, world, &mut findings);
+    points_of_no_return(world, &mut findings);
+    pins(world, &mut findings);
+    support_lasts(world, now, &mut findings);
+    findings.sort();
+    findings
+}
+
+/// Is none of the findings an error?
+pub fn is_valid(findings: &[Finding]) -> bool {
+    findings.iter().all(|finding| finding.severity != Severity::Error)
+}
+
+fn note(findings: &mut Vec<Finding>, severity: Severity, rule: &str, message: String) {
+    findings.push(Finding { severity, rule: rule.to_owned(), message });
+}
+
+fn names_stand_for_something(spec: &CampaignSpec, world: &World<'_>, findings: &mut Vec<Finding>) {
+    if world.application.is_none() {
+        let message =
+            format!("there is no Application called {}: create it, or make a campaign for another", spec.application);
+        note(findings, Severity::Error, "ApplicationNotFound", message);
+    }
+    let named = spec.upgrade.as_ref().map(|one| &one.release).or(spec.provision.as_ref().map(|one| &one.release));
+    match (named, world.release) {
+        (Some(name), None) => {
+            let message = format!("there is no Release called {name}: publish it, or name another");
+            note(findings, Severity::Error, "ReleaseNotFound", message);
+        }
+        (Some(name), Some(release)) if release.spec.application != spec.application => {
+            let message = format!(
+                "the Release {name} is of {}, not of {}: name another",
+                release.spec.application, spec.application
+            );
+            note(findings, Severity::Error, "ReleaseOfAnotherApplication", message);
+        }
+        (Some(_), Some(_)) | (None, _) => {}
+    }
+    let is_provision = spec.provision.is_some();
+    for wave in &spec.waves {
+        let targets: Vec<&Targets> = std::iter::once(&wave.targets).chain(&wave.exclude).collect();
+        let unknown: Vec<&str> = targets
+            .into_iter()
+            .flat_map(|targets| &targets.names)
+            .filter(|name| !world.names.contains(*name))
+            .map(String::as_str)
+            .collect();
+        if !unknown.is_empty() {
+            let what = if is_provision { "no establishment is" } else { "no instance of the application is" };
+            let message = format!("wave {}: {what} called {}: correct its targets", wave.name, listed(&unknown));
+            note(findings, Severity::Error, "TargetNotFound", message);
+        }
+    }
+    let skipped: Vec<&str> = spec.skip.iter().filter(|name| !world.names.contains(*name)).map(String::as_str).collect();
+    if !skipped.is_empty() {
+        note(
+            findings,
+            Severity::Warning,
+            "TargetNotFound",
+            format!("spec.skip names {}, which nothing is called", listed(&skipped)),
+        );
+    }
+    let unknown: Vec<&str> = spec
+        .roll_back
+        .iter()
+        .filter(|name| spec.waves.iter().all(|wave| wave.name != **name))
+        .map(String::as_str)
+        .collect();
+    if !unknown.is_empty() {
+        note(
+            findings,
+            Severity::Error,
+            "WaveNotFound",
+            format!("spec.rollBack names {}, which is no wave", listed(&unknown)),
+        );
+    }
+}
+
+fn lengths_can_be_read(spec: &CampaignSpec, findings: &mut Vec<Finding>) {
+    let of_waves = spec.waves.iter().flat_map(|wave| {
+        let soak = wave.soak.iter().map(|soak| (format!("soak of wave {}", wave.name), soak));
+        let gates =
+            wave.gates.iter().filter_map(|gate| Some((format!("during of gate {}", gate.name), gate.during.as_ref()?)));
+        soak.chain(gates).collect::<Vec<_>>()
+    });
+    let own = spec.progress_deadline.iter().map(|deadline| ("progressDeadline".to_owned(), deadline));
+    for (what, length) in of_waves.chain(own) {
+        if let Err(error) = length.seconds() {
+            note(findings, Severity::Error, "DurationInvalid", format!("{what}: {error}"));
+        }
+    }
+}
+
+fn waves_have_targets(spec: &CampaignSpec, world: &World<'_>, findings: &mut Vec<Finding>) {
+    if let Err(error) = &world.members {
+        note(findings, Severity::Error, "SelectorInvalid", error.clone());
+    }
+    for (wave, board) in spec.waves.iter().zip(world.board.waves()) {
+        if board.counts.targets == 0 {
+            let message = format!("wave {} has no target: correct its selector or cohort, or take it out", wave.name);
+            note(findings, Severity::Warning, "WaveEmpty", message);
+        }
+    }
+    for (name, waves) in world.twice.iter().take(10) {
+        let names: Vec<&str> =
+            waves.iter().filter_map(|at| spec.waves.get(*at)).map(|wave| wave.name.as_str()).collect();
+        let message = format!("{name} is in the waves {}: exclude it from all but one", names.join(" and "));
+        note(findings, Severity::Error, "TargetInTwoWaves", message);
+    }
+    if !world.unmatched.is_empty() {
+        let names: Vec<&str> = world.unmatched.iter().map(String::as_str).collect();
+        let message = format!("{} are in no wave and stay as they are: {}", names.len(), listed(&names));
+        note(findings, Severity::Info, "NotInAnyWave", message);
+    }
+}
+
+fn ways_lead_there(world: &World<'_>, findings: &mut Vec<Finding>) {
+    if let Some(circle) = world.releases.circle() {
+        let message = format!(
+            "the releases {} are each reached from the one before, in a circle: correct reachableFrom",
+            circle.join(", ")
+        );
+        note(findings, Severity::Warning, "ReleasesInACircle", message);
+    }
+    let Some(release) = world.release.and_then(|release| release.metadata.name.as_deref()) else { return };
+    let mut refused: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    for (name, running) in to_change(world) {
+        if let Err(no_way) = world.releases.way(running, release) {
+            refused.entry(no_way.to_string()).or_default().push(name);
+        }
+    }
+    for (why, names) in refused {
+        note(findings, Severity::Error, "NoWay", format!("{}: {why}", listed(&names)));
+    }
+}
+
+/// The targets that are still to be changed, with the release each runs.
+fn to_change<'w>(world: &'w World<'_>) -> impl Iterator<Item = (&'w str, &'w str)> {
+    world.running.iter().filter_map(|(name, running)| {
+        let target = world.board.target(name)?;
+        let is_open = matches!(target.standing, Standing::Pending | Standing::Blocked(_));
+        is_open.then_some((name.as_str(), running.as_str()))
+    })
+}
+
+fn gates_can_be_read(spec: &CampaignSpec, findings: &mut Vec<Finding>) {
+    for wave in &spec.waves {
+        for gate in &wave.gates {
+            let plain = ["${namespace}", "${instance}", "${establishment}"]
+                .iter()
+                .fold(gate.promql.clone(), |text, variable| text.replace(variable, "x"));
+            if let Some(start) = plain.find("${") {
+                let unknown: String = plain[start..].chars().take_while(|c| *c != '}').collect();
+                let message = format!(
+                    "gate {} of wave {}: {unknown}}} stands for nothing: use ${{namespace}}, ${{instance}} or ${{establishment}}",
+                    gate.name, wave.name
+                );
+                note(findings, Severity::Error, "GateInvalid", message);
+            } else if let Err(error) = promql_parser::parser::parse(&plain) {
+                let message = format!("gate {} of wave {} is no PromQL: {error}", gate.name, wave.name);
+                note(findings, Severity::Error, "GateInvalid", message);
+            }
+        }
+    }
+}
+
+fn windows_open(spec: &CampaignSpec, world: &World<'_>, findings: &mut Vec<Finding>) {
+    for error in &world.calendars {
+        note(findings, Severity::Error, "CalendarInvalid", error.clone());
+    }
+    if !world.never_open.is_empty() {
+        let names: Vec<&str> = world.never_open.iter().map(String::as_str).collect();
+        let message = format!(
+            "{}: no moment of the next two years is within all windows (the campaign's, the application's and the \
+             establishment's) and outside all freezes: widen a window, or end a freeze",
+            listed(&names)
+        );
+        note(findings, Severity::Error, "WindowNeverOpens", message);
+    }
+    if let (Some(finish_by), Some(expected)) = (&spec.finish_by, world.expected_end) {
+        match expected {
+            None => {
+                note(findings, Severity::Warning, "NotFinished", "it does not end within the years looked at".into());
+            }
+            Some(end) if end > finish_by.0 => {
+                let message = format!(
+                    "it is expected to end at {end}, after finishBy {}: begin earlier, or allow more at once",
+                    finish_by.0
+                );
+                note(findings, Severity::Warning, "TooLate", message);
+            }
+            Some(_) => {}
+        }
+    }
+}
+
+/// How each target could go back: by its image, only by a restore, or that nothing is changed that would need it.
+fn points_of_no_return(world: &World<'_>, findings: &mut Vec<Finding>) {
+    let Some(release) = world.release.and_then(|release| release.metadata.name.as_deref()) else { return };
+    let (mut by_image, mut by_restore) = (0_usize, Vec::new());
+    for (name, running) in to_change(world) {
+        let Ok(way) = world.releases.way(running, release) else { continue };
+        let starts = std::iter::once(running).chain(way.iter().map(String::as_str));
+        if starts.zip(&way).any(|(before, after)| world.releases.facts(before, after).irreversible) {
+            by_restore.push(name);
+        } else {
+            by_image += 1;
+        }
+    }
+    if by_image > 0 {
+        let message = format!("{by_image} targets can go back by their image, without loss");
+        note(findings, Severity::Info, "RollbackByImage", message);
+    }
+    if !by_restore.is_empty() {
+        let message = format!(
+            "{} targets can go back only by restoring the backup taken before, which loses what was written since: {}",
+            by_restore.len(),
+            listed(&by_restore)
+        );
+        note(findings, Severity::Warning, "RollbackByRestore", message);
+    }
+}
+
+/// Who set what the campaign would write.
+fn pins(world: &World<'_>, findings: &mut Vec<Finding>) {
+    let mut by: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for (name, target) in world.board.targets() {
+        if let Standing::Pinned(owner) = &target.standing {
+            by.entry(owner).or_default().push(name);
+        }
+    }
+    for (owner, mut names) in by {
+        names.sort_unstable();
+        let message =
+            format!("{} are pinned by {owner} and stay as they are: take the field out there", listed(&names));
+        note(findings, Severity::Warning, "Pinned", message);
+    }
+}
+
+fn support_lasts(world: &World<'_>, now: Timestamp, findings: &mut Vec<Finding>) {
+    let today = now.to_zoned(jiff::tz::TimeZone::UTC).date();
+    let Some(support) = world.release.and_then(|release| Some((release, release.spec.support.as_ref()?))) else {
+        return;
+    };
+    let (release, support) = support;
+    match support.until.parse::<Date>() {
+        Ok(until) if until < today => {
+            let message =
+                format!("the support of {} ended on {}: choose a newer release", release.spec.version, support.until);
+            note(findings, Severity::Warning, "SupportEnded", message);
+        }
+        Ok(_) => {}
+        Err(_) => {
+            let message = format!("support.until of {} is no day: {}", release.spec.version, support.until);
+            note(findings, Severity::Warning, "SupportInvalid", message);
+        }
+    }
+}
+
+/// The first few names, and how many more.
+fn listed(names: &[&str]) -> String {
+    const SHOWN: usize = 5;
+    let shown = names.iter().take(SHOWN).copied().collect::<Vec<_>>().join(", ");
+    match names.len().saturating_sub(SHOWN) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
+}

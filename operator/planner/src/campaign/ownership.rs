@@ -1,0 +1,104 @@
+//! Who set the field that a campaign would write, and what has a campaign to say again when it writes?
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
+use serde_json::{Map, Value, json};
+
+/// The fields of an Instance's spec that campaigns write.
+const FIELDS: [&str; 2] = ["f:release", "f:stage"];
+
+/// Keeps of an object's bookkeeping what decisions need: what campaigns own, and who else owns what they would write.
+pub fn keep_what_decides(entries: &mut Vec<ManagedFieldsEntry>) {
+    entries.retain_mut(|entry| {
+        if entry.subresource.as_deref().is_some_and(|subresource| !subresource.is_empty()) {
+            return false;
+        }
+        if entry.manager.as_deref() == Some(super::FIELD_MANAGER) {
+            return true;
+        }
+        let Some(fields) = &mut entry.fields_v1 else { return false };
+        let owned: Map<String, Value> = FIELDS
+            .iter()
+            .filter(|field| !fields.0["f:spec"][**field].is_null())
+            .map(|field| ((*field).to_owned(), json!({})))
+            .collect();
+        let decides = !owned.is_empty();
+        fields.0 = json!({ "f:spec": owned });
+        decides
+    });
+}
+
+/// The field manager that set a field of the spec, `release` or `stage`: somebody else before a campaign.
+pub fn owner<'e>(entries: Option<&'e [ManagedFieldsEntry]>, field: &str) -> Option<&'e str> {
+    let owns = |entry: &&ManagedFieldsEntry| {
+        entry.fields_v1.as_ref().is_some_and(|fields| !fields.0["f:spec"][format!("f:{field}")].is_null())
+    };
+    let mut owners: Vec<&str> = entries?.iter().filter(owns).filter_map(|entry| entry.manager.as_deref()).collect();
+    owners.sort_by_key(|owner| *owner == super::FIELD_MANAGER);
+    owners.first().copied()
+}
+
+/// What a campaign has said of an object, as the body of its next apply: what it leaves out of that, it gives up.
+pub fn said(object: &Value, entries: Option<&[ManagedFieldsEntry]>) -> Value {
+    let ours = entries.into_iter().flatten().find(|entry| {
+        entry.manager.as_deref() == Some(super::FIELD_MANAGER) && entry.operation.as_deref() == Some("Apply")
+    });
+    ours.and_then(|entry| entry.fields_v1.as_ref()).map_or_else(|| json!({}), |fields| extract(object, &fields.0))
+}
+
+/// The parts of a value that a set of fields names.
+fn extract(value: &Value, fields: &Value) -> Value {
+    let (Some(fields), Value::Object(map)) = (fields.as_object(), value) else { return value.clone() };
+    let named: Map<String, Value> = fields
+        .iter()
+        .filter_map(|(field, below)| {
+            let name = field.strip_prefix("f:")?;
+            Some((name.to_owned(), extract(map.get(name)?, below)))
+        })
+        .collect();
+    if named.is_empty() { value.clone() } else { named.into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(manager: &str, fields: &Value) -> ManagedFieldsEntry {
+        serde_json::from_value(json!({"manager": manager, "operation": "Apply", "fieldsV1": fields})).unwrap()
+    }
+
+    #[test]
+    fn somebody_else_who_set_the_field_is_named_before_a_campaign() {
+        let release = json!({"f:spec": {"f:release": {}}});
+        let entries = [entry(crate::campaign::FIELD_MANAGER, &release), entry("kubectl", &release)];
+        assert_eq!(owner(Some(&entries), "release"), Some("kubectl"));
+        assert_eq!(owner(Some(&entries[..1]), "release"), Some(crate::campaign::FIELD_MANAGER));
+        assert_eq!(owner(Some(&entries), "stage"), None);
+    }
+
+    #[test]
+    fn only_what_decides_is_kept() {
+        let mut entries = vec![
+            entry("kubectl", &json!({"f:spec": {"f:release": {}, "f:env": {}}, "f:metadata": {}})),
+            entry("other", &json!({"f:spec": {"f:env": {}}})),
+            entry(crate::campaign::FIELD_MANAGER, &json!({"f:spec": {"f:establishment": {}}})),
+        ];
+        keep_what_decides(&mut entries);
+        assert_eq!(entries.len(), 2);
+        assert_eq!(entries[0].fields_v1.as_ref().unwrap().0, json!({"f:spec": {"f:release": {}}}));
+    }
+
+    #[test]
+    fn what_a_campaign_said_before_is_said_again() {
+        let object = json!({"metadata": {"name": "a", "labels": {"cohort": "P1", "other": "x"}},
+            "spec": {"application": "app", "release": "r1", "rollout": {"campaign": "c", "attempt": 1}, "env": [1]}});
+        let fields = json!({"f:metadata": {"f:labels": {"f:cohort": {}}},
+            "f:spec": {"f:application": {}, "f:rollout": {"f:campaign": {}, "f:attempt": {}}}});
+        let said = said(&object, Some(&[entry(crate::campaign::FIELD_MANAGER, &fields)]));
+        assert_eq!(
+            said,
+            json!({"metadata": {"labels": {"cohort": "P1"}},
+            "spec": {"application": "app", "rollout": {"campaign": "c", "attempt": 1}}})
+        );
+        assert_eq!(super::said(&object, None), json!({}));
+    }
+}
