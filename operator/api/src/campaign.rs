@@ -190,11 +190,13 @@ pub struct Wave {
     pub exclude: Option<Targets>,
     /// Most targets at once: a number, or a share such as `10%` of the wave, rounded up.
     #[serde(default = "one")]
+    #[schemars(extend("maxLength" = 4))]
     #[x_kube(validation = Rule::new("type(self) == int ? self >= 1 && self <= 10000 : self.matches('^([1-9][0-9]?|100)%$')")
         .message("maxConcurrent is a number from 1, or a share from 1% to 100%: with none at once the wave would never end"))]
     pub max_concurrent: IntOrString,
     /// How many targets may fail before nothing new begins: a number, or a share such as `5%` of the wave, rounded down.
     #[serde(default = "zero")]
+    #[schemars(extend("maxLength" = 4))]
     #[x_kube(validation = Rule::new("type(self) == int ? self >= 0 && self <= 10000 : self.matches('^([0-9]|[1-9][0-9]|100)%$')")
         .message("maxFailures is a number from 0, or a share from 0% to 100%"))]
     pub max_failures: IntOrString,

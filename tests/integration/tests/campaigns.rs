@@ -69,17 +69,18 @@ fn release(fleet: &Fleet, version: &str, changes: Value) {
 
 /// Pods of that release never get ready where they serve that establishment.
 fn failing(fleet: &Fleet, name: &str, version: &str, establishment: &str) {
+    let is = |key: &str, values: &[&str]| json!({"jq": {"key": key, "operator": "In", "values": values}});
     let stage = json!({"apiVersion": "kwok.x-k8s.io/v1alpha1", "kind": "Stage", "metadata": {"name": name}, "spec": {
+        // Before kwok's own stage, which makes pods ready.
         "weight": 10,
         "resourceRef": {"apiGroup": "v1", "kind": "Pod"},
-        "selector": {
-            "matchLabels": {"app.kubernetes.io/version": version, "gotocloud.amue.fr/establishment": establishment},
-            "matchExpressions": [
-                {"key": ".metadata.deletionTimestamp", "operator": "DoesNotExist"},
-                {"key": ".status.reason", "operator": "NotIn", "values": ["Stuck"]},
-            ],
-        },
-        "next": {"statusTemplate": "phase: Pending\nreason: Stuck\n"},
+        "selector": {"matchExpressions": [
+            is(".metadata.labels[\"app.kubernetes.io/version\"]", &[version]),
+            is(".metadata.labels[\"gotocloud.amue.fr/establishment\"]", &[establishment]),
+            is(".status.phase", &["Pending"]),
+            {"jq": {"key": ".metadata.deletionTimestamp", "operator": "DoesNotExist"}},
+        ]},
+        "steps": [{"patch": {"subresource": "status", "root": "status", "template": "phase: Running\n"}}],
     }});
     fleet.kubectl_apply(&stage).unwrap();
 }
@@ -205,7 +206,7 @@ fn a_wave_waits_for_a_persons_word_in_their_own_name(fleet: &mut Fleet) {
         let is_so = !status["waves"][0]["finishedAt"].is_null() && waits.contains("person's word");
         if is_so { Ok(()) } else { Err(status.to_string()) }
     });
-    assert_eq!(version(fleet, 3), "4.0");
+    assert_eq!(version(fleet, 3), "4.0.0.1");
     let waves = |by: &str| json!({"spec": {"waves": [wave("canary", 2..3, json!({})), wave("rest", 3..5, json!({"approval": "Manual", "approved": {"by": by}}))]}});
     let refused = fleet.patch(CAMPAIGNS, "", "five", &waves("somebody-else")).unwrap_err();
     assert!(refused.message.contains("approved in one's own name"), "{refused}");
