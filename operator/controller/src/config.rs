@@ -44,7 +44,7 @@ pub struct Config {
     pub log_format: LogFormat,
 
     /// A file with the moment (RFC 3339) that campaigns take for the present: for replays of past years.
-    #[arg(long, env = "GOTOCLOUD_CLOCK_FILE", hide = true)]
+    #[arg(long, hide = true)]
     pub clock_file: Option<PathBuf>,
 
     /// Share of the fleet's objects, in percent, that may be removed at once without a person's word.

@@ -127,7 +127,13 @@ fn in_the_namespaces_of_instances_it_may_make_and_remove_what_they_are_made_of()
     let known: Vec<&str> = Kind::ALL.into_iter().map(Kind::plural).collect();
     for rule in rules(there) {
         for resource in texts(rule, "/resources") {
-            assert!(known.contains(&resource), "no instance is made of {resource}");
+            // It reads the last words of a migration that failed, and does nothing else with pods.
+            let reads_logs = match resource {
+                "pods" => texts(rule, "/verbs") == ["list"],
+                "pods/log" => texts(rule, "/verbs") == ["get"],
+                _ => false,
+            };
+            assert!(reads_logs || known.contains(&resource), "no instance is made of {resource}");
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Campaigns on a real API server: what begins when, what fails, what holds, and what people can do about it.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)] // A test fails by panicking.
+#![allow(clippy::needless_pass_by_value)] // reads best with a literal
 
 use gotocloud_integration::{Fleet, HUB, INSTANCES, PATIENCE, condition, eventually, fleet_tests, objects};
 use serde_json::{Value, json};

@@ -108,7 +108,7 @@ mod tests {
     }
 
     fn every(step: i64, from: i64, until: i64, value: f64) -> Series {
-        (0..).map(|n| from + n * step).take_while(|at| *at <= until).map(|at| (at, value)).collect()
+        (0..=(until - from) / step).map(|n| (from + n * step, value)).collect()
     }
 
     #[test]
