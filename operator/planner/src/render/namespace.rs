@@ -1,12 +1,15 @@
 //! The namespace of an instance: whose it is, and that only restricted pods run in it.
 
 use crate::{
-    inputs::Inputs,
+    inputs::{Inputs, full_name},
     objects::{Kind, Object, ObjectKey},
     render::owner_labels,
 };
 use gotocloud_api::{Instance, names};
 use serde_json::{Value, json};
+
+/// Kubernetes' own annotation for what an object is, in words.
+const ANNOTATION_DESCRIPTION: &str = "kubernetes.io/description";
 
 pub(super) fn render(inputs: &Inputs<'_>) -> Object {
     let spec = &inputs.instance.spec;
@@ -23,7 +26,9 @@ pub(super) fn render(inputs: &Inputs<'_>) -> Object {
     if spec.is_protected() {
         labels.insert(names::LABEL_PROTECTED.into(), "true".into());
     }
-    manifest(&inputs.namespace, json!(labels), Value::Null)
+    // Without a word beside its labels, it could not be known for its own once somebody took those off.
+    let description = format!("The workload of the Instance {}", full_name(inputs.instance));
+    manifest(&inputs.namespace, json!(labels), json!({ ANNOTATION_DESCRIPTION: description }))
 }
 
 /// The namespace of a deleted Instance whose data stays: with whose it was, since when, and what it keeps.
@@ -41,14 +46,12 @@ pub fn retained(instance: &Instance, now: &str, data: &str) -> Object {
     manifest(&name, json!(labels), annotations)
 }
 
+#[allow(clippy::needless_pass_by_value)] // reads best with a literal
 fn manifest(name: &str, mut labels: Value, annotations: Value) -> Object {
     for mode in ["enforce", "audit", "warn"] {
         labels[format!("pod-security.kubernetes.io/{mode}")] = "restricted".into();
     }
-    let mut metadata = json!({"name": name, "labels": labels});
-    if !annotations.is_null() {
-        metadata["annotations"] = annotations;
-    }
+    let metadata = json!({"name": name, "labels": labels, "annotations": annotations});
     Object {
         key: ObjectKey::new(Kind::Namespace, "", name),
         manifest: json!({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}),

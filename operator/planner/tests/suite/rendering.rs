@@ -117,6 +117,22 @@ fn each_object_is_in_the_instances_namespace_or_is_it_and_bears_its_owner() {
 }
 
 #[test]
+fn each_object_says_something_beside_its_labels_by_which_it_is_known_without_them() {
+    // An API server names a field manager only for as long as it owns a field.
+    for world in [World::plain().at_rest(), World::full().at_rest()] {
+        for (key, stored) in &world.cluster.objects {
+            let mut rest = stored.manifest.clone();
+            let fields = rest.as_object_mut().unwrap();
+            fields.retain(|field, _| !["apiVersion", "kind"].contains(&field.as_str()));
+            let metadata = fields["metadata"].as_object_mut().unwrap();
+            metadata.retain(|field, _| !["name", "namespace", "labels"].contains(&field.as_str()));
+            let says_more = !metadata.is_empty() || fields.len() > 1;
+            assert!(says_more, "{key}");
+        }
+    }
+}
+
+#[test]
 fn what_cloudnativepg_makes_does_not_bear_the_operators_labels() {
     let world = World::full().at_rest();
     let inherited =
