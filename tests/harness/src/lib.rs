@@ -29,6 +29,7 @@ pub mod postgres;
 pub mod prerequisites;
 mod processes;
 pub mod progress;
+pub mod replay;
 pub mod stages;
 pub mod tools;
 
