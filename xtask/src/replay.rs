@@ -38,7 +38,10 @@ pub fn run(arguments: &ReplayArgs) -> anyhow::Result<()> {
         println!("{}", serde_json::to_string(&line).unwrap_or_default());
         if !arguments.json {
             for (cohort, stages) in &year.by_cohort {
-                println!("  {cohort:<4} {:>3} provisioned {:>3} partial {:>3} full", stages.provisioned, stages.partial, stages.full);
+                println!(
+                    "  {cohort:<4} {:>3} provisioned {:>3} partial {:>3} full",
+                    stages.provisioned, stages.partial, stages.full
+                );
             }
         }
     })

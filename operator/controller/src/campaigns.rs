@@ -12,11 +12,10 @@ use gotocloud_api::{
     Campaign, CampaignSpec, CampaignStatus, ChangeFreezeSpec, Deferral, Establishment, Instance, Release,
     campaign::{CampaignPhase, Finding},
     names,
-    upgrade::Rollout,
 };
 use gotocloud_planner::{
     campaign::{
-        self, Admission, Board, FIELD_MANAGER, Moves, Standing,
+        self, Admission, Board, FIELD_MANAGER, Moves, Standing, bodies,
         findings::{self, World},
         members::Members,
         ownership,
@@ -33,7 +32,7 @@ use kube::{
     api::{Patch, PatchParams},
     runtime::reflector::ObjectRef,
 };
-use serde_json::{Value, json};
+use serde_json::json;
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
@@ -288,7 +287,7 @@ impl Runner {
 
     fn to_be_made(&self, spec: &CampaignSpec, establishment: Arc<Establishment>) -> Possible {
         let name = establishment.name_any();
-        let who = InstanceRef::new(&spec.namespace, &instance_name(spec, &name));
+        let who = InstanceRef::new(&spec.namespace, &bodies::instance_name(spec, &name));
         let instance = self.catalogue.instance(&who).map(|watched| self.context.latest(&who, watched));
         let labels = establishment.metadata.labels.clone();
         Possible { name, labels, instance, establishment: Some(establishment) }
@@ -422,7 +421,8 @@ impl Runner {
         let told = Moves { begin: live.begun.clone(), ..moves.clone() };
         let status = {
             let detail = |target: &str| {
-                self.context.detail(&InstanceRef::new(&campaign.spec.namespace, &instance_of(campaign, target)))
+                self.context
+                    .detail(&InstanceRef::new(&campaign.spec.namespace, &bodies::instance_of(&campaign.spec, target)))
             };
             let facts = Facts {
                 board: &live.board,
@@ -496,12 +496,15 @@ impl Runner {
             Write::Begin(admission) => &*admission.name,
             Write::Withdraw(name) => &**name,
         };
-        let who = InstanceRef::new(&spec.namespace, &instance_of(campaign, target));
+        let who = InstanceRef::new(&spec.namespace, &bodies::instance_of(&campaign.spec, target));
         let watched = self.catalogue.instance(&who).map(|watched| self.context.latest(&who, watched));
         let body = match (&write, &watched) {
-            (Write::Begin(admission), Some(instance)) => begun(campaign, admission, instance)?,
-            (Write::Begin(admission), None) => self.made(campaign, admission)?,
-            (Write::Withdraw(_), Some(instance)) => withdrawn(instance)?,
+            (Write::Begin(admission), Some(instance)) => bodies::begun(campaign, admission, instance)?,
+            (Write::Begin(admission), None) => {
+                let establishment = self.catalogue.establishments.get(&ObjectRef::new(&admission.name))?;
+                bodies::made(campaign, admission, &establishment)?
+            }
+            (Write::Withdraw(_), Some(instance)) => bodies::withdrawn(instance)?,
             (Write::Withdraw(_), None) => return None,
         };
         self.context.executor.cluster.metrics.writes.with_label_values(&["patch", "Instance"]).inc();
@@ -519,28 +522,6 @@ impl Runner {
                 None
             }
         }
-    }
-
-    /// The body of an Instance that is made.
-    fn made(&self, campaign: &Campaign, admission: &Admission) -> Option<Value> {
-        let spec = &campaign.spec;
-        let provision = spec.provision.as_ref()?;
-        let establishment = self.catalogue.establishments.get(&ObjectRef::new(&admission.name))?;
-        let mut labels = provision.labels.clone();
-        let cohort = establishment.metadata.labels.as_ref().and_then(|labels| labels.get(names::LABEL_COHORT));
-        labels.extend(cohort.map(|cohort| (names::LABEL_COHORT.to_owned(), cohort.clone())));
-        Some(json!({
-            "apiVersion": "gotocloud.amue.fr/v1alpha1",
-            "kind": "Instance",
-            "metadata": {"name": instance_name(spec, &admission.name), "namespace": spec.namespace, "labels": labels},
-            "spec": {
-                "application": spec.application,
-                "establishment": &*admission.name,
-                "release": provision.release,
-                "stage": provision.stage,
-                "rollout": rollout(campaign, admission, &provision.release),
-            },
-        }))
     }
 }
 
@@ -568,63 +549,6 @@ fn is_over(campaign: &Campaign) -> bool {
 
 fn finished(status: &CampaignStatus) -> Vec<bool> {
     status.waves.iter().map(|wave| wave.finished_at.is_some()).collect()
-}
-
-/// What the Instance is called that a campaign makes for an establishment.
-fn instance_name(spec: &CampaignSpec, establishment: &str) -> String {
-    format!("{}-{establishment}", spec.application)
-}
-
-/// What the Instance is called that a target stands for.
-fn instance_of(campaign: &Campaign, target: &str) -> String {
-    if campaign.spec.provision.is_some() { instance_name(&campaign.spec, target) } else { target.to_owned() }
-}
-
-fn rollout(campaign: &Campaign, admission: &Admission, wants: &str) -> Rollout {
-    Rollout {
-        campaign: campaign.name_any(),
-        uid: campaign.metadata.uid.clone().unwrap_or_default(),
-        wave: campaign.spec.waves.get(admission.wave).map(|wave| wave.name.clone()).unwrap_or_default(),
-        attempt: admission.attempt,
-        wants: wants.to_owned(),
-    }
-}
-
-/// What campaigns said of an Instance before, with the version it was seen at: a write of what changed since is refused.
-fn said(instance: &Instance) -> Option<Value> {
-    let object = serde_json::to_value(instance).ok()?;
-    let mut body = ownership::said(&object, instance.metadata.managed_fields.as_deref());
-    body["apiVersion"] = json!("gotocloud.amue.fr/v1alpha1");
-    body["kind"] = json!("Instance");
-    body["metadata"]["name"] = json!(instance.metadata.name);
-    body["metadata"]["namespace"] = json!(instance.metadata.namespace);
-    body["metadata"]["resourceVersion"] = json!(instance.metadata.resource_version);
-    Some(body)
-}
-
-/// The body of a target that begins, or goes back.
-fn begun(campaign: &Campaign, admission: &Admission, instance: &Instance) -> Option<Value> {
-    let mut body = said(instance)?;
-    let (field, wants) = match (goal(&campaign.spec)?, &admission.back_to) {
-        (_, Some(release)) => ("release", release.to_string()),
-        (Goal::Release(release), None) => ("release", release),
-        (Goal::Stage(stage), None) => ("stage", stage.to_string()),
-        (Goal::Existence, None) => ("release", campaign.spec.provision.as_ref()?.release.clone()),
-    };
-    body["spec"][field] = json!(wants);
-    body["spec"]["rollout"] = json!(rollout(campaign, admission, &wants));
-    Some(body)
-}
-
-/// The body of a target whose change is taken back: the release it came from, asked by nobody.
-fn withdrawn(instance: &Instance) -> Option<Value> {
-    let mut body = said(instance)?;
-    let from = instance.status.as_ref()?.release.as_ref()?.name.clone();
-    body["spec"]["release"] = json!(from);
-    if let Some(spec) = body["spec"].as_object_mut() {
-        spec.remove("rollout");
-    }
-    Some(body)
 }
 
 /// Targets that are still to begin and whose calendars do not open in the years to come.

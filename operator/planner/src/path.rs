@@ -202,8 +202,8 @@ mod tests {
         .unwrap()
     }
 
-    /// The versions of one application as the presentation of 2022 has them.
-    fn sinaps() -> Graph {
+    /// A minor, its patch, a revision and a major version, reached as an application might say.
+    fn example() -> Graph {
         Graph::new(&[
             release("V2.0.00", &["V1.4.01"], Some(false)),
             release("V1.4.00", &[], None),
@@ -214,9 +214,9 @@ mod tests {
 
     #[test]
     fn the_way_goes_by_the_release_that_the_last_one_asks_for() {
-        assert_eq!(sinaps().way("v1.4.00", "v2.0.00").unwrap(), ["v1.4.01", "v2.0.00"]);
-        assert_eq!(sinaps().way("v1.4.00-p01", "v2.0.00").unwrap(), ["v1.4.01", "v2.0.00"]);
-        assert_eq!(sinaps().way("v1.4.01", "v2.0.00").unwrap(), ["v2.0.00"]);
+        assert_eq!(example().way("v1.4.00", "v2.0.00").unwrap(), ["v1.4.01", "v2.0.00"]);
+        assert_eq!(example().way("v1.4.00-p01", "v2.0.00").unwrap(), ["v1.4.01", "v2.0.00"]);
+        assert_eq!(example().way("v1.4.01", "v2.0.00").unwrap(), ["v2.0.00"]);
     }
 
     #[test]
@@ -242,7 +242,7 @@ mod tests {
 
     #[test]
     fn a_step_back_is_allowed_unless_it_crosses_a_migration_that_cannot_be_undone() {
-        let graph = sinaps();
+        let graph = example();
         assert_eq!(graph.way("v1.4.01", "v1.4.00").unwrap(), ["v1.4.00"]);
         assert!(matches!(graph.way("v2.0.00", "v1.4.01"), Err(NoWay::Irreversible { .. })));
         assert!(matches!(graph.way("v2.0.00", "v1.4.00"), Err(NoWay::None { nearest: None, .. })));
@@ -250,9 +250,9 @@ mod tests {
 
     #[test]
     fn what_a_step_does_is_told_by_the_release_it_ends_at() {
-        assert_eq!(sinaps().facts("v1.4.01", "v2.0.00"), StepFacts { migrates: true, irreversible: true });
-        assert_eq!(sinaps().facts("v1.4.00", "v1.4.01"), StepFacts::default());
-        assert_eq!(sinaps().facts("v2.0.00", "v1.4.01"), StepFacts::default());
+        assert_eq!(example().facts("v1.4.01", "v2.0.00"), StepFacts { migrates: true, irreversible: true });
+        assert_eq!(example().facts("v1.4.00", "v1.4.01"), StepFacts::default());
+        assert_eq!(example().facts("v2.0.00", "v1.4.01"), StepFacts::default());
     }
 
     #[test]
@@ -268,7 +268,7 @@ mod tests {
 
     #[test]
     fn a_circle_is_found_and_named() {
-        assert_eq!(sinaps().circle(), None);
+        assert_eq!(example().circle(), None);
         let graph = Graph::new(&[release("V1.0.00", &["V1.1.00"], None), release("V1.1.00", &["V1.0.00"], None)]);
         assert_eq!(graph.circle().unwrap(), ["v1.0.00", "v1.1.00"]);
     }

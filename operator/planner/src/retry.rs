@@ -3,7 +3,7 @@
 use gotocloud_api::conditions::Reason;
 use std::time::Duration;
 
-/// The longest wait where a person's remedy is nothing the operator watches, but a Secret or a server.
+/// The longest wait where a person's remedy is nothing the operator watches: a Secret, a server, an object of somebody's.
 const UNSEEN_REMEDY: Duration = Duration::from_secs(30);
 
 /// How an error is to be met.
@@ -32,7 +32,11 @@ impl ErrorClass {
 fn is_remedied_unseen(reason: Reason) -> bool {
     matches!(
         reason,
-        Reason::DatabaseSecretInvalid | Reason::DatabaseUnreachable | Reason::DatabaseRefused | Reason::DatabaseLost
+        Reason::DatabaseSecretInvalid
+            | Reason::DatabaseUnreachable
+            | Reason::DatabaseRefused
+            | Reason::DatabaseLost
+            | Reason::ForeignObject
     )
 }
 
@@ -72,6 +76,7 @@ mod tests {
         let longest = |reason| backoff(ErrorClass::Refused, reason, 100, 1.0);
         assert_eq!(longest(Reason::DatabaseSecretInvalid), Duration::from_secs(30));
         assert_eq!(longest(Reason::DatabaseLost), Duration::from_secs(30));
+        assert_eq!(longest(Reason::ForeignObject), Duration::from_secs(30));
         assert_eq!(longest(Reason::ObjectRefused), Duration::from_mins(5));
     }
 

@@ -18,11 +18,13 @@
 //! | How many at once, how many failures? | `limits.rs` |
 //! | May a wave begin, is it done? | `waves.rs` |
 //! | Which targets begin now? | `decide.rs` |
+//! | What is written into a target? | `bodies.rs` |
 //! | What is wrong with it as it is written? | `findings.rs` |
 //! | What holds this target up? | `why.rs` |
 //! | What does its status say? | `report.rs` |
 
 pub mod board;
+pub mod bodies;
 pub mod decide;
 pub mod findings;
 pub mod gates;
