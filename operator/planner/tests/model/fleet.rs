@@ -1,5 +1,7 @@
 //! The fleet that is explored: its state, what can happen, and what must hold.
 
+mod laws;
+
 use gotocloud_api::{
     CampaignSpec, CampaignStatus, Instance,
     campaign::{CampaignState, OnFailure, WaveStatus},
@@ -79,8 +81,8 @@ pub struct Fleet {
 pub struct Place {
     /// Who asked for a release: the campaign and its attempt.
     asked: Option<(u8, u8)>,
-    /// Did a person set the release to something else?
-    pinned: bool,
+    /// The release a person set, if one did.
+    pinned: Option<u8>,
     /// The release that runs.
     running: u8,
     record: Option<Record>,
@@ -183,7 +185,7 @@ impl Fleet {
     }
 
     fn initial(&self) -> State {
-        let place = Place { asked: None, pinned: false, running: 0, record: None };
+        let place = Place { asked: None, pinned: None, running: 0, record: None };
         let campaign = Campaign { state: CampaignState::Running, begun: [false; 2], retry: 0 };
         State {
             places: vec![place; self.targets],
@@ -209,9 +211,9 @@ impl Fleet {
         let asker = Asker { spec, uid: UIDS[campaign], goal: &goal };
         let instance = instance(place, self.goal());
         let owner = match (place.pinned, place.asked) {
-            (true, _) => Some("kubectl"),
-            (false, Some(_)) => Some(FIELD_MANAGER),
-            (false, None) => None,
+            (Some(_), _) => Some("kubectl"),
+            (None, Some(_)) => Some(FIELD_MANAGER),
+            (None, None) => None,
         };
         let standing = standing::of(asker, "t", WAVES[wave], Some(&instance), owner);
         let runs_it = place.running == self.goal();
@@ -289,7 +291,9 @@ impl Fleet {
             // A write names the version it read.
             if self.has_seen(state, target) {
                 let before = state.places[target];
-                if before.record.is_some_and(|record| !record.phase.has_touched_nothing()) {
+                // A record of an earlier try has ended.
+                let under_way = before.record.filter(|record| !record.phase.is_terminal());
+                if under_way.is_some_and(|record| !record.phase.has_touched_nothing()) {
                     state.broken = Some(BETWEEN);
                 }
                 let after = Place { asked: None, ..before };
@@ -303,9 +307,10 @@ impl Fleet {
                 continue;
             }
             self.check_admission(state, at, admission.wave, target);
+            // To say the same as a person is no conflict: both own it then.
+            let pinned = state.places[target].pinned.filter(|pinned| *pinned == self.goal());
             let attempt = u8::try_from(admission.attempt).unwrap();
-            let after =
-                Place { asked: Some((u8::try_from(at).unwrap(), attempt)), pinned: false, ..state.places[target] };
+            let after = Place { asked: Some((u8::try_from(at).unwrap(), attempt)), pinned, ..state.places[target] };
             (state.places[target], state.cache[target]) = (after, after);
         }
     }
@@ -322,7 +327,7 @@ impl Fleet {
             self.waves[other] == wave
                 && state.places[other].record.is_some_and(|record| {
                     // What another campaign, or a person, took over since is theirs.
-                    !state.places[other].pinned
+                    state.places[other].pinned.is_none()
                         && record.asked == state.places[other].asked
                         && record.asked.is_some_and(|(by, attempt)| usize::from(by) == at && attempt > campaign.retry)
                         && matches!(
@@ -339,7 +344,7 @@ impl Fleet {
             state.broken = Some(WAVE);
         } else if failed.count() > usize::from(self.may_fail) {
             state.broken = Some(FAILURES);
-        } else if place.pinned {
+        } else if place.pinned.is_some_and(|pinned| pinned != self.goal()) {
             state.broken = Some(PIN);
         } else if place.record.is_some_and(|record| !record.phase.is_terminal())
             || (place.asked.is_some() && place.record.is_none_or(|record| record.asked != place.asked))
@@ -355,7 +360,7 @@ impl Fleet {
             let is_asked = place.asked.is_some_and(|(by, _)| usize::from(by) == campaign);
             is_asked
                 && match place.record.filter(|record| record.asked == place.asked) {
-                    None => !place.pinned,
+                    None => place.pinned.is_none(),
                     Some(record) => !record.phase.is_terminal() && record.phase != UpgradePhase::Soak,
                 }
         })
@@ -493,7 +498,7 @@ impl Model for Fleet {
             if state.cache[target] != state.places[target] {
                 events.push(Event::Sync { target });
             }
-            if state.left[PINNING] > 0 && !state.places[target].pinned {
+            if state.left[PINNING] > 0 && state.places[target].pinned.is_none() {
                 events.push(Event::Pin { target });
             }
         }
@@ -550,7 +555,7 @@ impl Model for Fleet {
                 state.left[ABORT] -= 1;
             }
             Event::Pin { target } => {
-                state.places[target].pinned = true;
+                state.places[target].pinned = Some(state.places[target].running);
                 state.left[PINNING] -= 1;
             }
             Event::Retry => {
@@ -562,56 +567,7 @@ impl Model for Fleet {
     }
 
     fn properties(&self) -> Vec<Property<Self>> {
-        fn unbroken(property: &'static str) -> fn(&Fleet, &State) -> bool {
-            match property {
-                FAILURES => |_, state| state.broken != Some(FAILURES),
-                WINDOW => |_, state| state.broken != Some(WINDOW),
-                WAVE => |_, state| state.broken != Some(WAVE),
-                ONE_CAMPAIGN => |_, state| state.broken != Some(ONE_CAMPAIGN),
-                PIN => |_, state| state.broken != Some(PIN),
-                STEPS => |_, state| state.broken != Some(STEPS),
-                BACKUP => |_, state| state.broken != Some(BACKUP),
-                _ => |_, state| state.broken != Some(BETWEEN),
-            }
-        }
-        let mut properties: Vec<_> = [FAILURES, WINDOW, WAVE, ONE_CAMPAIGN, PIN, STEPS, BACKUP]
-            .map(|property| Property::always(property, unbroken(property)))
-            .into();
-        // One that fails while it is watched goes back at once, whatever else is being changed.
-        properties.push(Property::always(LIMIT, |fleet: &Self, state: &State| {
-            let goes_back = |place: &Place| place.record.is_some_and(|one| one.phase == UpgradePhase::RollingBack);
-            state.broken != Some(LIMIT)
-                && (0..state.campaigns.len()).all(|campaign| {
-                    (0..2).all(|wave| {
-                        fleet.in_hand(state, campaign, wave).filter(|place| !goes_back(place)).count()
-                            <= usize::from(fleet.at_once)
-                    })
-                })
-        }));
-        properties.push(Property::always(PROOF, |fleet: &Self, state: &State| {
-            state.campaigns.iter().enumerate().all(|(at, campaign)| {
-                let spec = fleet.spec(*campaign);
-                state.places.iter().zip(fleet.waves).all(|(place, wave)| {
-                    fleet.standing(place, &spec, at, *wave) != Standing::Done
-                        || place.record.is_some_and(|record| {
-                            record.phase == UpgradePhase::Done
-                                && record.to == fleet.goal()
-                                && record.asked.is_some_and(|(by, _)| usize::from(by) == at)
-                        })
-                })
-            })
-        }));
-        properties.push(Property::always(BETWEEN, |fleet: &Self, state: &State| {
-            state.broken != Some(BETWEEN)
-                && (!fleet.is_at_rest(state) || (0..fleet.targets).all(|target| !state.is_in_hand(target)))
-        }));
-        properties.push(Property::always(END, |fleet: &Self, state: &State| {
-            let is_free = !state.is_closed && state.campaigns.iter().all(|one| one.state == CampaignState::Running);
-            let nothing_failed = state.left[FAILURE] == fleet.failures;
-            !(is_free && nothing_failed && fleet.is_at_rest(state))
-                || state.places.iter().all(|place| place.pinned || place.running == fleet.goal())
-        }));
-        properties
+        laws::laws()
     }
 }
 
@@ -661,9 +617,9 @@ fn instance(place: &Place, goal: u8) -> Instance {
     let mut instance = INSTANCE.clone();
     instance.spec.rollout = place.asked.map(|asked| rollout(asked, goal));
     instance.spec.release = match (place.pinned, place.asked) {
-        (true, _) => Some(release(place.running)),
-        (false, Some(_)) => Some(release(goal)),
-        (false, None) => None,
+        (Some(pinned), _) => Some(release(pinned)),
+        (None, Some(_)) => Some(release(goal)),
+        (None, None) => None,
     };
     let status = instance.status.as_mut().unwrap();
     status.release = Some(RunningRelease { name: release(place.running), version: String::new() });

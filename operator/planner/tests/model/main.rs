@@ -35,32 +35,32 @@ fn all_holds(fleet: Fleet, at_least: usize) {
 
 #[test]
 fn two_waves_with_failures_crashes_and_closing_windows() {
-    let fleet = Fleet { name: "two waves", at_once: 2, failures: 2, crashes: 1, closings: 1, ..Fleet::two_waves() };
-    all_holds(Fleet { may_fail: 1, targets: 5, waves: &[0, 0, 0, 1, 1], ..fleet }, 1000);
+    let fleet = Fleet { name: "two waves", at_once: 2, failures: 2, crashes: 1, closings: 2, ..Fleet::two_waves() };
+    all_holds(Fleet { may_fail: 1, targets: 6, waves: &[0, 0, 0, 1, 1, 1], ..fleet }, 10_000);
 }
 
 #[test]
 fn two_campaigns_for_the_same_fleet() {
-    let fleet = Fleet { name: "two campaigns", is_shared: true, at_once: 2, failures: 1, ..Fleet::two_waves() };
-    all_holds(Fleet { crashes: 1, closings: 1, ..fleet }, 1000);
+    let fleet = Fleet { name: "two campaigns", is_shared: true, at_once: 2, failures: 2, ..Fleet::two_waves() };
+    all_holds(Fleet { crashes: 1, closings: 1, pauses: 1, aborts: 1, may_fail: 1, ..fleet }, 280_000);
 }
 
 #[test]
 fn people_pause_abort_and_pin() {
     let fleet = Fleet { name: "people", at_once: 2, failures: 1, pauses: 1, aborts: 1, pins: 1, ..Fleet::two_waves() };
-    all_holds(Fleet { crashes: 1, ..fleet }, 1000);
+    all_holds(Fleet { crashes: 1, retries: 1, closings: 1, ..fleet }, 300_000);
 }
 
 #[test]
 fn a_way_of_two_steps_the_second_of_which_cannot_be_undone() {
     let fleet = Fleet { name: "two steps", steps: 2, at_once: 2, failures: 2, aborts: 1, ..Fleet::one_wave() };
-    all_holds(Fleet { crashes: 1, closings: 1, pauses: 1, ..fleet }, 1000);
+    all_holds(Fleet { crashes: 1, closings: 1, pauses: 1, pins: 1, retries: 1, ..fleet }, 500_000);
 }
 
 #[test]
 fn what_failed_is_tried_again_and_nothing_else() {
-    let fleet = Fleet { name: "retries", at_once: 2, failures: 2, retries: 1, crashes: 1, ..Fleet::two_waves() };
-    all_holds(fleet, 1000);
+    let fleet = Fleet { name: "retries", at_once: 2, failures: 2, retries: 2, crashes: 1, ..Fleet::two_waves() };
+    all_holds(Fleet { may_fail: 1, closings: 1, ..fleet }, 80_000);
 }
 
 /// Each fault, planted, breaks the property that is there for it.
