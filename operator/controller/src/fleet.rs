@@ -1,5 +1,6 @@
 //! When are the catalogue's own statuses written? When no Instance is worked on and nothing has changed for a second;
-//! every half a minute while that is not so; and only those that changed.
+//! every half a minute while that is not so, those of Establishments, of which there are as many as Instances, every five;
+//! and only those that changed.
 
 use crate::{
     catalogue::{Catalogue, Change},
@@ -35,6 +36,8 @@ const QUIET: Duration = Duration::from_secs(1);
 const LOOK_AGAIN: Duration = Duration::from_secs(30);
 /// The longest they wait for that, while a whole fleet changes.
 const AT_LATEST: Duration = Duration::from_secs(30);
+/// The longest that Establishments wait for it.
+const ESTABLISHMENTS_AT_LATEST: Duration = Duration::from_mins(5);
 
 /// What may have to be written anew.
 #[derive(Default)]
@@ -83,6 +86,15 @@ impl Dirty {
         }
     }
 
+    /// Takes out what is to be written now: of a fleet that changes as a whole, Establishments only where they waited long.
+    fn due(&mut self, is_quiet: bool, waited: Duration) -> Self {
+        let mut due = std::mem::take(self);
+        if !is_quiet && waited < ESTABLISHMENTS_AT_LATEST && !due.everything {
+            self.establishments = std::mem::take(&mut due.establishments);
+        }
+        due
+    }
+
     fn is_empty(&self) -> bool {
         !self.everything
             && !self.freezes
@@ -110,6 +122,7 @@ impl Fleet {
     pub async fn run(self, mut changes: UnboundedReceiver<Change>, context: Arc<Context>) {
         let mut dirty = Dirty::default();
         let mut looked = tokio::time::Instant::now();
+        let mut complete = tokio::time::Instant::now();
         loop {
             match tokio::time::timeout_at(looked + LOOK_AGAIN, changes.recv()).await {
                 Ok(None) => return,
@@ -122,17 +135,24 @@ impl Fleet {
                 // A freeze begins and ends without a word, too.
                 dirty.freezes = true;
             }
+            if dirty.is_empty() {
+                complete = tokio::time::Instant::now();
+            }
             let at_latest = tokio::time::Instant::now() + AT_LATEST;
-            while tokio::time::Instant::now() < at_latest {
+            let mut is_quiet = false;
+            while !is_quiet && tokio::time::Instant::now() < at_latest {
                 match tokio::time::timeout(QUIET, changes.recv()).await {
                     Ok(Some(change)) => dirty.mark(&change, &self.catalogue),
                     Ok(None) => return,
-                    Err(_) if context.active.load(Ordering::Relaxed) > 0 => {}
-                    Err(_) => break,
+                    Err(_) => is_quiet = context.active.load(Ordering::Relaxed) == 0,
                 }
             }
-            if !dirty.is_empty() {
-                dirty.everything = !self.write(&std::mem::take(&mut dirty), &context.served()).await;
+            let due = dirty.due(is_quiet, complete.elapsed());
+            if dirty.is_empty() {
+                complete = tokio::time::Instant::now();
+            }
+            if !due.is_empty() {
+                dirty.everything |= !self.write(&due, &context.served()).await;
             }
         }
     }

@@ -152,6 +152,7 @@ async fn act(config: &Config, client: Client, watches: Watches, metrics: Metrics
         operator: Arc::new(operator),
         removal_limit_percent: config.removal_limit_percent.into(),
         active: AtomicUsize::new(0),
+        concurrency: config.concurrency.into(),
         recorder: Recorder::new(
             client.clone(),
             Reporter { controller: names::FIELD_MANAGER.into(), instance: config.pod_name.clone() },

@@ -37,8 +37,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How long a report that does not press waits for more to be told with it.
-const TELL_AFTER: Duration = Duration::from_secs(5);
 /// How often an Instance whose removals are held looks whether they still are.
 const HELD_RETRY: Duration = Duration::from_secs(5);
 
@@ -56,6 +54,8 @@ pub struct Context {
     pub removal_limit_percent: usize,
     /// How many Instances are worked on at this moment.
     pub active: AtomicUsize,
+    /// How many may be at once.
+    pub concurrency: usize,
     /// Where events go.
     pub recorder: Recorder,
     /// What is remembered from one time to the next.
@@ -233,14 +233,14 @@ async fn pass(context: &Context, who: &InstanceRef, instance: Arc<Instance>) -> 
     let now = context.clock.now();
     let report = instance::report(&after, &plan, &outcome, now);
     let upgrade = report.status.upgrade.clone();
-    let is_told = tell(context, who, &instance, report).await?;
+    let untold = tell(context, who, &instance, report).await?;
     match outcome.failure {
         Some(failure) => Err(failure),
         None => Ok(match removal {
             Removal::Allowed => {
                 let again = upgrade.and_then(|upgrade| look_again(&upgrade, &observation.terms, now));
                 let again = again.and_then(|at| Duration::try_from(at.duration_since(now)).ok());
-                [(!is_told).then_some(TELL_AFTER), again].into_iter().flatten().min()
+                [untold, again].into_iter().flatten().min()
             }
             Removal::Settling => Some(Duration::try_from(SETTLE).unwrap_or(HELD_RETRY)),
             Removal::Held { .. } => Some(HELD_RETRY),
@@ -267,21 +267,32 @@ fn judge_removals(context: &Context, who: &InstanceRef, observation: &Observatio
     removal
 }
 
-/// Writes the status where it changed, and tells what changed; false where that waits for more to be told with it.
-async fn tell(context: &Context, who: &InstanceRef, instance: &Arc<Instance>, report: Report) -> Result<bool, Failure> {
+/// Writes the status where it changed, and tells what changed. Gives how long that waits for more to be told with it.
+async fn tell(
+    context: &Context,
+    who: &InstanceRef,
+    instance: &Arc<Instance>,
+    report: Report,
+) -> Result<Option<Duration>, Failure> {
     let is_news = instance.status.as_ref() != Some(&report.status);
     {
+        let is_busy = context.active.load(Ordering::Relaxed) >= context.concurrency;
+        let patience = report.urgency.patience(is_busy);
         let mut memory = context.memory();
         let untold_since = &mut memory.by_instance.entry(who.clone()).or_default().untold_since;
-        if is_news && !report.presses && untold_since.get_or_insert_with(Instant::now).elapsed() < TELL_AFTER {
-            return Ok(false);
+        if is_news && !patience.is_zero() {
+            let waits = patience.saturating_sub(untold_since.get_or_insert_with(Instant::now).elapsed());
+            if !waits.is_zero() {
+                // Looked at again by then, and sooner: the fleet may have come to rest.
+                return Ok(Some(waits.min(Duration::from_secs(5))));
+            }
         }
         *untold_since = None;
     }
     if !is_news {
-        return Ok(true);
+        return Ok(None);
     }
-    let Some(written) = context.executor.write_status(instance, &report.status).await? else { return Ok(true) };
+    let Some(written) = context.executor.write_status(instance, &report.status).await? else { return Ok(None) };
     context.written(who, Arc::new(written));
     let regarding = instance.object_ref(&());
     for event in report.events {
@@ -298,7 +309,7 @@ async fn tell(context: &Context, who: &InstanceRef, instance: &Arc<Instance>, re
             tracing::warn!(instance = %who, %error, "an event was not written");
         }
     }
-    Ok(true)
+    Ok(None)
 }
 
 /// The end of the log of a migration that failed; empty where there is none, or none has failed.

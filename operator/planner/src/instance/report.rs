@@ -22,7 +22,10 @@ use gotocloud_api::{
     instance::{Inventory, RunningRelease},
 };
 use jiff::Timestamp;
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 /// What came of carrying out a plan.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -61,9 +64,31 @@ pub struct Report {
     pub status: InstanceStatus,
     /// What changed, for those who watch.
     pub events: Vec<Event>,
-    /// Does it tell something that others act on? If not, such as how many pods are up by now, it may wait a moment for
-    /// more to be told with it.
-    pub presses: bool,
+    /// How soon others want to know it.
+    pub urgency: Urgency,
+}
+
+/// How soon others want to know what a report tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Urgency {
+    /// They act on it.
+    Presses,
+    /// It is the first word about an Instance that is being made.
+    First,
+    /// It is progress, such as how many pods are up by now.
+    Progress,
+}
+
+impl Urgency {
+    /// How long it may wait for more to be told with it. While as many Instances are worked on as may be at once, what
+    /// nobody acts on waits longer: each word would put all of them off.
+    pub fn patience(self, is_busy: bool) -> Duration {
+        match (self, is_busy) {
+            (Self::Presses, _) | (Self::First, false) => Duration::ZERO,
+            (Self::Progress, false) => Duration::from_secs(5),
+            (Self::First | Self::Progress, true) => Duration::from_secs(15),
+        }
+    }
 }
 
 /// What is to be told of the Instance of `snapshot`, whose children are as observed after the plan was carried out.
@@ -90,8 +115,19 @@ pub fn report(snapshot: &Snapshot<'_>, plan: &Plan<'_>, outcome: &Outcome, now: 
         (Verdict::Proceed | Verdict::Refused(_) | Verdict::Tracked | Verdict::NeedsPinned(_), _) => {}
     }
     let events = events(&before, &status);
-    let presses = presses(&before, &status);
-    Report { status, events, presses }
+    let urgency = urgency(&before, &status);
+    Report { status, events, urgency }
+}
+
+/// How soon do others want to know of the step from one status to the other?
+fn urgency(before: &InstanceStatus, after: &InstanceStatus) -> Urgency {
+    let is_stalled = after.conditions.iter().any(|one| one.type_ == ConditionType::Stalled.to_string());
+    let is_being_made = !is_stalled && after.release.is_none() && after.upgrade.is_none();
+    match presses(before, after) {
+        true if before.observed_generation.is_none() && is_being_made => Urgency::First,
+        true => Urgency::Presses,
+        false => Urgency::Progress,
+    }
 }
 
 /// Does the step from one status to the other tell something that others act on?
@@ -223,6 +259,22 @@ mod tests {
     #[test]
     fn that_one_more_pod_is_up_does_not_press() {
         assert!(!presses(&status("False", "1 of 3 pods"), &status("False", "2 of 3 pods")));
+    }
+
+    #[test]
+    fn the_first_word_about_an_instance_waits_only_while_the_whole_fleet_comes_up() {
+        let (none, first) = (InstanceStatus::default(), status("False", "1 of 3 pods"));
+        let first = InstanceStatus { observed_generation: Some(1), ..first };
+        assert_eq!(urgency(&none, &first), Urgency::First);
+        assert_eq!((Urgency::First.patience(false), Urgency::First.patience(true).as_secs()), (Duration::ZERO, 15));
+        let mut stalled = first.clone();
+        stalled.conditions[0].type_ = "Stalled".into();
+        assert_eq!(urgency(&none, &stalled), Urgency::Presses);
+        assert_eq!(Urgency::Presses.patience(true), Duration::ZERO);
+        assert_eq!(
+            urgency(&first, &InstanceStatus { observed_generation: Some(2), ..first.clone() }),
+            Urgency::Presses
+        );
     }
 
     #[test]
