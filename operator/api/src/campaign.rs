@@ -343,7 +343,8 @@ pub struct CampaignStatus {
     /// What was decided, newest last; the last 100.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub decisions: Vec<Decision>,
-    /// When it will be done, by what its targets took so far.
+    /// When it will be done, if what waits for a person is agreed to at once and nothing fails: by a simulation with what
+    /// its targets took so far, and with what is assumed while none is done. Rounded up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub estimated_end: Option<Time>,
     /// When its first wave began.
@@ -430,6 +431,12 @@ pub struct WaveStatus {
     /// When its last target was done.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub finished_at: Option<Time>,
+    /// When it will begin, where it has not, as `estimatedEnd` of the campaign is worked out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub estimated_start: Option<Time>,
+    /// When it will be done, where it is not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub estimated_end: Option<Time>,
     /// Who approved it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approved_by: Option<String>,

@@ -9,22 +9,18 @@ use crate::{
 };
 use futures::{FutureExt as _, StreamExt as _, stream};
 use gotocloud_api::{
-    Campaign, CampaignSpec, CampaignStatus, ChangeFreezeSpec, Deferral, Establishment, Instance, Release,
-    campaign::{CampaignPhase, Finding},
+    Application, Campaign, CampaignStatus, ChangeFreezeSpec, Deferral, Establishment, Instance, Release,
+    campaign::{CampaignPhase, CampaignState},
     names,
 };
 use gotocloud_planner::{
+    calendar::LOOK_AHEAD,
     campaign::{
-        self, Admission, Board, FIELD_MANAGER, Moves, Standing, bodies,
-        findings::{self, World},
-        members::Members,
-        ownership,
+        Admission, FIELD_MANAGER, Moves, Objects, View, bodies, ownership,
         report::{self, Detail, Facts},
-        standing::{self, Goal, goal},
-        targets::{Calendars, Candidate, Field, place},
     },
-    inputs,
     path::Graph,
+    simulate::{Measured, Schedule, simulate},
 };
 use jiff::{SignedDuration, Timestamp};
 use kube::{
@@ -38,7 +34,10 @@ use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
-use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::{
+    sync::mpsc::UnboundedReceiver,
+    task::{JoinError, JoinSet},
+};
 
 /// How long changes are gathered before they are acted on.
 const GATHER: Duration = Duration::from_millis(50);
@@ -46,43 +45,60 @@ const GATHER: Duration = Duration::from_millis(50);
 const TELL_EVERY: Duration = Duration::from_secs(1);
 /// How often campaigns are looked at though nothing seems to happen: a clock may be moved.
 const LOOK_AGAIN: Duration = Duration::from_secs(20);
+/// How often it is simulated when a campaign will end, while it goes on. A simulation that takes long is made less often.
+const SIMULATE_EVERY: Duration = Duration::from_mins(1);
 /// Writes at once.
 const CONCURRENCY: usize = 16;
 
 /// What carries campaigns on.
 pub struct Runner {
     client: Client,
+    known: Known,
+    live: HashMap<String, Live>,
+    simulations: JoinSet<Simulated>,
+}
+
+/// The objects that campaigns are seen against.
+struct Known {
     catalogue: Arc<Catalogue>,
     context: Arc<Context>,
-    live: HashMap<String, Live>,
 }
 
 /// What is known of a campaign that goes on.
 struct Live {
     uid: String,
     generation: Option<i64>,
-    ground: Ground,
-    board: Board,
-    calendars: Calendars,
-    findings: Vec<Finding>,
-    changes: Vec<report::Change>,
+    view: View,
     /// What it began and has not told yet.
     begun: Vec<Admission>,
     /// Its status as last written, until the watch shows it.
     status: Option<CampaignStatus>,
     told: Option<Instant>,
     look_again: Option<Timestamp>,
+    forecast: Forecast,
 }
 
-/// What a campaign's targets are seen against, which changes seldom.
-struct Ground {
-    goal: Goal,
-    members: Result<Members, String>,
-    release: Option<Arc<Release>>,
-    releases: Graph,
-    freezes: Vec<(String, ChangeFreezeSpec)>,
-    deferrals: Vec<Arc<Deferral>>,
-    groupings: HashMap<String, BTreeSet<String>>,
+/// When a campaign will end.
+#[derive(Default)]
+struct Forecast {
+    /// What a simulation said last.
+    schedule: Option<Schedule>,
+    /// Is one being made?
+    is_under_way: bool,
+    /// Did something change that the last one did not know of?
+    is_stale: bool,
+    /// When one was asked for last.
+    asked: Option<Instant>,
+    /// How long that one took.
+    took: Duration,
+}
+
+/// What a simulation came to, for the campaign of that name as it was of that generation.
+struct Simulated {
+    campaign: String,
+    generation: Option<i64>,
+    schedule: Schedule,
+    took: Duration,
 }
 
 /// What happened since the last look.
@@ -112,7 +128,7 @@ impl News {
 impl Runner {
     /// What carries on the campaigns of a catalogue.
     pub fn new(client: Client, catalogue: Arc<Catalogue>, context: Arc<Context>) -> Self {
-        Self { client, catalogue, context, live: HashMap::new() }
+        Self { client, known: Known { catalogue, context }, live: HashMap::new(), simulations: JoinSet::new() }
     }
 
     /// Carries them on until `changes` has no more senders.
@@ -120,15 +136,19 @@ impl Runner {
         let mut news = News { everything: true, ..News::default() };
         loop {
             self.look(std::mem::take(&mut news)).await;
-            match tokio::time::timeout(self.patience(), changes.recv()).await {
-                Ok(None) => return,
-                Ok(Some(change)) => news.note(change, &self.catalogue),
-                Err(_) => {}
+            let patience = self.patience();
+            tokio::select! {
+                change = changes.recv() => match change {
+                    None => return,
+                    Some(change) => news.note(change, &self.known.catalogue),
+                },
+                Some(simulated) = self.simulations.join_next() => self.take_in(simulated),
+                () = tokio::time::sleep(patience) => {}
             }
             let until = tokio::time::Instant::now() + GATHER;
             while let Ok(change) = tokio::time::timeout_at(until, changes.recv()).await {
                 match change {
-                    Some(change) => news.note(change, &self.catalogue),
+                    Some(change) => news.note(change, &self.known.catalogue),
                     None => return,
                 }
             }
@@ -137,10 +157,10 @@ impl Runner {
 
     /// How long to wait for news.
     fn patience(&self) -> Duration {
-        let now = self.context.clock.now();
+        let now = self.known.context.clock.now();
         let until = |at: Timestamp| Duration::try_from(at.duration_since(now)).unwrap_or(Duration::ZERO);
         let waits = self.live.values().flat_map(|live| {
-            let tell = (!live.changes.is_empty()).then_some(TELL_EVERY);
+            let tell = (!live.view.changes.is_empty()).then_some(TELL_EVERY);
             live.look_again.map(until).into_iter().chain(tell)
         });
         waits.min().unwrap_or(LOOK_AGAIN).clamp(Duration::from_millis(20), LOOK_AGAIN)
@@ -148,7 +168,7 @@ impl Runner {
 
     /// Looks at every campaign that goes on, or that changed.
     async fn look(&mut self, news: News) {
-        let campaigns = self.catalogue.campaigns.state();
+        let campaigns = self.known.catalogue.campaigns.state();
         self.live.retain(|name, live| {
             campaigns.iter().any(|one| one.name_any() == *name && one.metadata.uid.as_ref() == Some(&live.uid))
         });
@@ -164,241 +184,117 @@ impl Runner {
 
     async fn carry_on(&mut self, campaign: &Arc<Campaign>, news: &News) {
         let name = campaign.name_any();
-        let Some(goal) = goal(&campaign.spec) else { return };
         // What is wrong with it may have been mended by a change of its targets.
         let is_known = self.live.get(&name).is_some_and(|live| {
-            findings::is_valid(&live.findings)
+            live.view.is_valid()
                 && live.generation == campaign.metadata.generation
                 && Some(&live.uid) == campaign.metadata.uid.as_ref()
         });
         if is_known && !news.everything {
             self.update(campaign, news);
         } else {
-            let before = self.live.remove(&name);
-            let live = self.begin(campaign, goal, before);
-            self.live.insert(name.clone(), live);
+            self.begin(campaign);
         }
         // A wave that begins is recorded before its targets begin: so twice at most.
         if self.step(campaign).await == Some(true) {
             // From its start on its deferrals count, and who comes too late.
-            if let (Some(goal), before) = (standing::goal(&campaign.spec), self.live.remove(&name)) {
-                let live = self.begin(campaign, goal, before);
-                self.live.insert(name, live);
-            }
+            self.begin(campaign);
             self.step(campaign).await;
         }
+        self.simulate(campaign);
     }
 
-    /// All that is known of a campaign, made anew.
-    #[allow(clippy::needless_pass_by_value)] // what was known is done with
-    fn begin(&self, campaign: &Arc<Campaign>, goal: Goal, before: Option<Live>) -> Live {
-        let spec = &campaign.spec;
-        let release = match (&spec.upgrade, &spec.provision) {
-            (Some(upgrade), _) => self.catalogue.releases.get(&ObjectRef::new(&upgrade.release)),
-            (None, Some(provision)) => self.catalogue.releases.get(&ObjectRef::new(&provision.release)),
-            (None, None) => None,
-        };
-        let ground = Ground {
-            members: Members::new(spec).map_err(|error| error.to_string()),
-            release,
-            releases: self.catalogue.graph(&spec.application),
-            freezes: self.catalogue.freezes(),
-            deferrals: self.catalogue.deferrals.state(),
-            groupings: self.groupings(),
-            goal,
-        };
-        let mut live = Live {
+    /// Makes all that is known of a campaign anew.
+    fn begin(&mut self, campaign: &Arc<Campaign>) {
+        let name = campaign.name_any();
+        let before = self.live.remove(&name);
+        let status = before.as_ref().and_then(|before| before.status.clone());
+        let (begun, told, view, mut forecast) = before.map_or_else(Default::default, |before| {
+            let is_same = before.generation == campaign.metadata.generation;
+            let schedule = before.forecast.schedule.filter(|_| is_same);
+            (before.begun, before.told, Some(before.view), Forecast { schedule, ..before.forecast })
+        });
+        forecast.is_stale = true;
+        let now = self.known.context.clock.now();
+        let known = status.as_ref().or(campaign.status.as_ref());
+        let Some(mut view) = View::new(campaign, known, &self.known, view, now) else { return };
+        if forecast.schedule.is_some() {
+            view.find(campaign, &self.known, forecast.schedule.as_ref(), now);
+        }
+        let live = Live {
             uid: campaign.metadata.uid.clone().unwrap_or_default(),
             generation: campaign.metadata.generation,
-            board: Board::new(spec.waves.len()),
-            calendars: Calendars::default(),
-            findings: Vec::new(),
-            changes: before.as_ref().map(|before| before.changes.clone()).unwrap_or_default(),
-            begun: before.as_ref().map(|before| before.begun.clone()).unwrap_or_default(),
-            status: before.as_ref().and_then(|before| before.status.clone()),
-            told: before.as_ref().and_then(|before| before.told),
+            view,
+            begun,
+            status,
+            told,
             look_again: None,
-            ground,
+            forecast,
         };
-        let (mut names, mut running, mut twice, mut unmatched) =
-            (BTreeSet::new(), BTreeMap::new(), Vec::new(), Vec::new());
-        for candidate in self.candidates(spec, &live.ground.goal) {
-            names.insert(candidate.name.clone());
-            let labels = candidate.labels.clone();
-            if let Ok(members) = &live.ground.members {
-                let waves: Vec<usize> = members.waves_of(&candidate.name, labels.as_ref()).collect();
-                match waves.len() {
-                    0 => unmatched.push(candidate.name.clone()),
-                    1 => {}
-                    _ => twice.push((candidate.name.clone(), waves)),
-                }
-            }
-            let status = candidate.instance.as_ref().and_then(|one| one.status.as_ref());
-            if let Some(release) = status.and_then(|status| status.release.as_ref()) {
-                running.insert(candidate.name.clone(), release.name.clone());
-            }
-            self.put(&mut live, campaign, &candidate, before.as_ref().map(|before| &before.board));
-        }
-        let now = self.context.clock.now();
-        let never_open = never_open(&live, now);
-        let application = self.catalogue.applications.get(&ObjectRef::new(&spec.application));
-        let world = World {
-            application: application.as_deref(),
-            release: live.ground.release.as_deref(),
-            releases: &live.ground.releases,
-            names: &names,
-            members: live.ground.members.as_ref().map_err(Clone::clone),
-            board: &live.board,
-            running: &running,
-            twice: &twice,
-            unmatched: &unmatched,
-            calendars: live.calendars.errors().collect(),
-            never_open: &never_open,
-            expected_end: None,
-        };
-        live.findings = findings::findings(campaign, &world, now);
-        live
-    }
-
-    /// The groupings that list each establishment, by its name.
-    fn groupings(&self) -> HashMap<String, BTreeSet<String>> {
-        let all = self.catalogue.establishments.state();
-        let mut groupings: HashMap<String, BTreeSet<String>> = HashMap::new();
-        for one in &all {
-            for member in one.spec.grouping.iter().flat_map(|grouping| &grouping.members) {
-                groupings.entry(member.name.clone()).or_default().insert(one.name_any());
-            }
-        }
-        groupings
-    }
-
-    /// All that could be a target.
-    fn candidates(&self, spec: &CampaignSpec, goal: &Goal) -> Vec<Possible> {
-        if *goal == Goal::Existence {
-            let establishments = self.catalogue.establishments.state();
-            return establishments.into_iter().map(|one| self.to_be_made(spec, one)).collect();
-        }
-        let of_it = |one: &Arc<Instance>| {
-            one.spec.application == spec.application && one.metadata.namespace.as_deref() == Some(&spec.namespace)
-        };
-        let instances = self.catalogue.instances.state().into_iter().filter(of_it);
-        instances.filter(|one| one.metadata.deletion_timestamp.is_none()).map(|one| self.there(one)).collect()
-    }
-
-    fn to_be_made(&self, spec: &CampaignSpec, establishment: Arc<Establishment>) -> Possible {
-        let name = establishment.name_any();
-        let who = InstanceRef::new(&spec.namespace, &bodies::instance_name(spec, &name));
-        let instance = self.catalogue.instance(&who).map(|watched| self.context.latest(&who, watched));
-        let labels = establishment.metadata.labels.clone();
-        Possible { name, labels, instance, establishment: Some(establishment) }
-    }
-
-    fn there(&self, watched: Arc<Instance>) -> Possible {
-        let instance = self.context.latest(&reference(&watched), watched);
-        let establishment = self.catalogue.establishments.get(&ObjectRef::new(&instance.spec.establishment));
-        let labels = instance.metadata.labels.clone();
-        Possible { name: instance.name_any(), labels, instance: Some(instance), establishment }
+        self.live.insert(name, live);
     }
 
     /// Puts what changed where it now stands.
     fn update(&mut self, campaign: &Arc<Campaign>, news: &News) {
-        let name = campaign.name_any();
-        let Some(mut live) = self.live.remove(&name) else { return };
-        let spec = &campaign.spec;
-        for who in news.instances.iter().filter(|who| *who.namespace == *spec.namespace) {
-            let candidate = match (self.catalogue.instance(who), &live.ground.goal) {
-                (_, Goal::Existence) => {
-                    let establishment = who.name.strip_prefix(&format!("{}-", spec.application));
-                    let establishment =
-                        establishment.and_then(|name| self.catalogue.establishments.get(&ObjectRef::new(name)));
-                    establishment.map(|one| self.to_be_made(spec, one))
-                }
-                (Some(instance), Goal::Release(_) | Goal::Stage(_)) => {
-                    let is_target =
-                        instance.spec.application == spec.application && instance.metadata.deletion_timestamp.is_none();
-                    is_target.then(|| self.there(instance))
-                }
-                (None, Goal::Release(_) | Goal::Stage(_)) => None,
-            };
-            match candidate {
-                Some(candidate) => self.put(&mut live, campaign, &candidate, None),
-                // One that is gone, or going, is no target any more.
-                None => drop(live.board.take(&who.name)),
-            }
+        let Some(live) = self.live.get_mut(&campaign.name_any()) else { return };
+        let status = live.status.as_ref().or(campaign.status.as_ref());
+        for who in news.instances.iter().filter(|who| *who.namespace == *campaign.spec.namespace) {
+            live.view.update(campaign, status, &self.known, &who.name);
         }
-        self.live.insert(name, live);
     }
 
-    /// Puts one target on a campaign's board, and notes what changed about it since it was last there, or on `earlier`.
-    fn put(&self, live: &mut Live, campaign: &Campaign, candidate: &Possible, earlier: Option<&Board>) {
-        let Ok(members) = &live.ground.members else { return };
-        let spec = &campaign.spec;
-        let status = live.status.as_ref().or(campaign.status.as_ref());
-        let application = self.catalogue.applications.get(&ObjectRef::new(&spec.application));
-        let instance = candidate.instance.as_deref();
-        let none = BTreeSet::new();
-        let establishment = candidate.establishment.as_deref();
-        let groupings = establishment.and_then(|one| live.ground.groupings.get(&one.name_any())).unwrap_or(&none);
-        let has_requirements = live.ground.release.as_ref().is_some_and(|release| !release.spec.requires.is_empty());
-        let neighbours = match instance {
-            Some(instance) if has_requirements => self.catalogue.running_beside(instance),
-            Some(_) | None => BTreeMap::new(),
-        };
-        let field_name = if matches!(live.ground.goal, Goal::Stage(_)) { "stage" } else { "release" };
-        let field = Field {
-            spec,
-            status,
-            uid: &live.uid,
-            name: &campaign.name_any(),
-            goal: &live.ground.goal,
-            members,
-            application: application.as_deref(),
-            release: live.ground.release.as_deref(),
-            releases: &live.ground.releases,
-            freezes: &live.ground.freezes,
-            deferrals: &live.ground.deferrals,
-        };
-        let target = place(
-            &field,
-            &mut live.calendars,
-            &Candidate {
-                name: &candidate.name,
-                labels: candidate.labels.as_ref(),
-                instance,
-                establishment,
-                groupings,
-                neighbours: &neighbours,
-                schemes: &|application| {
-                    self.catalogue.applications.get(&ObjectRef::new(application)).map(|one| one.spec.version_scheme)
-                },
-                owner: instance.and_then(|one| ownership::owner(one.metadata.managed_fields.as_deref(), field_name)),
-                platform: instance.and_then(|one| inputs::platform_name(one, establishment)),
-            },
-        );
-        let Some(target) = target else {
-            live.board.take(&candidate.name);
+    /// Has it worked out beside the decisions when a campaign will end, where that is due.
+    fn simulate(&mut self, campaign: &Arc<Campaign>) {
+        let name = campaign.name_any();
+        let Some(live) = self.live.get_mut(&name) else { return };
+        let goes_on = matches!(campaign.spec.state, CampaignState::Draft | CampaignState::Running);
+        let forecast = &mut live.forecast;
+        let patience = SIMULATE_EVERY.max(forecast.took * 50);
+        let is_old = live.view.is_moving() && forecast.asked.is_none_or(|asked| asked.elapsed() >= patience);
+        if forecast.is_under_way || !(forecast.is_stale || is_old) || !goes_on || !live.view.is_valid() {
             return;
-        };
-        let name: Arc<str> = candidate.name.as_str().into();
-        let (wave, after) = (target.wave, target.standing.clone());
-        let known = live.board.put(&name, target);
-        let before = known.or_else(|| earlier?.target(&name).map(|target| target.standing.clone()));
-        if before.as_ref() != Some(&after) {
-            live.changes.push(report::Change { name: candidate.name.clone(), wave, before, after });
         }
+        forecast.is_under_way = true;
+        forecast.is_stale = false;
+        forecast.asked = Some(Instant::now());
+        let status = live.status.as_ref().or(campaign.status.as_ref());
+        let start = live.view.start(campaign, status, &self.known);
+        let conduct = Measured { mean: live.view.board.mean() };
+        let (now, generation) = (self.known.context.clock.now(), live.generation);
+        let until = now.checked_add(LOOK_AHEAD).unwrap_or(Timestamp::MAX);
+        self.simulations.spawn_blocking(move || {
+            let began = Instant::now();
+            let schedule = simulate(start, &conduct, now, until);
+            Simulated { campaign: name, generation, schedule, took: began.elapsed() }
+        });
+    }
+
+    /// Takes in what a simulation came to.
+    fn take_in(&mut self, simulated: Result<Simulated, JoinError>) {
+        let simulated = match simulated {
+            Ok(simulated) => simulated,
+            Err(error) => {
+                tracing::error!(%error, "a simulation broke off; report this as a bug");
+                self.live.values_mut().for_each(|live| live.forecast.is_under_way = false);
+                return;
+            }
+        };
+        let Some(live) = self.live.get_mut(&simulated.campaign) else { return };
+        live.forecast.is_under_way = false;
+        live.forecast.took = simulated.took;
+        let campaign = self.known.catalogue.campaigns.get(&ObjectRef::new(&simulated.campaign));
+        let Some(campaign) = campaign.filter(|_| live.generation == simulated.generation) else { return };
+        live.view.find(&campaign, &self.known, Some(&simulated.schedule), self.known.context.clock.now());
+        live.forecast.schedule = Some(simulated.schedule);
     }
 
     /// Decides and carries out once. Gives whether a wave began; none where the status could not be written.
     async fn step(&mut self, campaign: &Arc<Campaign>) -> Option<bool> {
-        let name = campaign.name_any();
-        let now = self.context.clock.now();
-        let live = self.live.get_mut(&name)?;
-        let is_valid = findings::is_valid(&live.findings);
+        let now = self.known.context.clock.now();
+        let live = self.live.get_mut(&campaign.name_any())?;
         // What was written and the watch does not show yet counts.
         let stored = live.status.clone().or_else(|| campaign.status.clone());
-        let release = live.ground.release.as_ref().and_then(|release| release.metadata.name.clone());
-        let opening = |lane: &campaign::Lane| live.calendars.opening(lane, release.as_deref(), now);
-        let moves = campaign::decide(&campaign.spec, stored.as_ref(), &live.board, is_valid, opening, now);
+        let moves = live.view.decide(campaign, stored.as_ref(), now);
         live.look_again = moves.look_again;
         if moves.start.is_none() {
             live.begun.extend(moves.begin.iter().cloned());
@@ -421,16 +317,17 @@ impl Runner {
         let told = Moves { begin: live.begun.clone(), ..moves.clone() };
         let status = {
             let detail = |target: &str| {
-                self.context
+                self.known
+                    .context
                     .detail(&InstanceRef::new(&campaign.spec.namespace, &bodies::instance_of(&campaign.spec, target)))
             };
             let facts = Facts {
-                board: &live.board,
+                board: &live.view.board,
                 moves: &told,
-                changes: &live.changes,
-                findings: &live.findings,
-                is_valid: findings::is_valid(&live.findings),
-                estimated_end: None,
+                changes: &live.view.changes,
+                findings: &live.view.findings,
+                is_valid: live.view.is_valid(),
+                schedule: live.forecast.schedule.as_ref(),
                 detail: &detail,
             };
             let known = Campaign { status: stored.clone(), ..(**campaign).clone() };
@@ -452,13 +349,13 @@ impl Runner {
                 reason = decision.reason, "decided");
         }
         let manifest = json!({"apiVersion": "gotocloud.amue.fr/v1alpha1", "kind": "Campaign", "metadata": {"name": name}, "status": status});
-        self.context.executor.cluster.metrics.writes.with_label_values(&["patch", "Campaign/status"]).inc();
+        self.known.context.executor.cluster.metrics.writes.with_label_values(&["patch", "Campaign/status"]).inc();
         let parameters = PatchParams::apply(names::FIELD_MANAGER).force();
         match Api::<Campaign>::all(self.client.clone()).patch_status(&name, &parameters, &Patch::Apply(&manifest)).await
         {
             Ok(_) => {
                 live.status = Some(status);
-                live.changes.clear();
+                live.view.changes.clear();
                 live.begun.clear();
                 live.told = Some(Instant::now());
                 Some(())
@@ -484,7 +381,7 @@ impl Runner {
         let mut news = News::default();
         for instance in written.into_iter().flatten() {
             let who = reference(&instance);
-            self.context.written(&who, instance);
+            self.known.context.written(&who, instance);
             news.instances.insert(who);
         }
         self.update(campaign, &news);
@@ -497,17 +394,17 @@ impl Runner {
             Write::Withdraw(name) => &**name,
         };
         let who = InstanceRef::new(&spec.namespace, &bodies::instance_of(&campaign.spec, target));
-        let watched = self.catalogue.instance(&who).map(|watched| self.context.latest(&who, watched));
+        let watched = self.known.instance(&who.namespace, &who.name);
         let body = match (&write, &watched) {
             (Write::Begin(admission), Some(instance)) => bodies::begun(campaign, admission, instance)?,
             (Write::Begin(admission), None) => {
-                let establishment = self.catalogue.establishments.get(&ObjectRef::new(&admission.name))?;
+                let establishment = self.known.establishment(&admission.name)?;
                 bodies::made(campaign, admission, &establishment)?
             }
             (Write::Withdraw(_), Some(instance)) => bodies::withdrawn(instance)?,
             (Write::Withdraw(_), None) => return None,
         };
-        self.context.executor.cluster.metrics.writes.with_label_values(&["patch", "Instance"]).inc();
+        self.known.context.executor.cluster.metrics.writes.with_label_values(&["patch", "Instance"]).inc();
         let api: Api<Instance> = Api::namespaced(self.client.clone(), &spec.namespace);
         // Never by force: what somebody else set is theirs.
         match api.patch(&who.name, &PatchParams::apply(FIELD_MANAGER), &Patch::Apply(&body)).await {
@@ -531,14 +428,6 @@ enum Write {
     Withdraw(Arc<str>),
 }
 
-/// Something that could be a target.
-struct Possible {
-    name: String,
-    labels: Option<BTreeMap<String, String>>,
-    instance: Option<Arc<Instance>>,
-    establishment: Option<Arc<Establishment>>,
-}
-
 /// Has a campaign ended, and is that known of its present spec?
 fn is_over(campaign: &Campaign) -> bool {
     campaign.status.as_ref().is_some_and(|status| {
@@ -551,24 +440,48 @@ fn finished(status: &CampaignStatus) -> Vec<bool> {
     status.waves.iter().map(|wave| wave.finished_at.is_some()).collect()
 }
 
-/// Targets that are still to begin and whose calendars do not open in the years to come.
-fn never_open(live: &Live, now: Timestamp) -> Vec<String> {
-    let horizon = now.checked_add(SignedDuration::from_hours(24 * 731)).unwrap_or(Timestamp::MAX);
-    let release = live.ground.release.as_ref().and_then(|release| release.metadata.name.clone());
-    let mut known: HashMap<&campaign::Lane, bool> = HashMap::new();
-    let mut names: Vec<String> = live
-        .board
-        .targets()
-        .filter(|(_, target)| target.standing == Standing::Pending)
-        .filter(|(_, target)| {
-            !*known
-                .entry(&target.lane)
-                .or_insert_with(|| live.calendars.next_open(&target.lane, release.as_deref(), now, horizon).is_some())
-        })
-        .map(|(name, _)| name.to_string())
-        .collect();
-    names.sort_unstable();
-    names
+impl Objects for Known {
+    fn application(&self, name: &str) -> Option<Arc<Application>> {
+        self.catalogue.applications.get(&ObjectRef::new(name))
+    }
+
+    fn release(&self, name: &str) -> Option<Arc<Release>> {
+        self.catalogue.releases.get(&ObjectRef::new(name))
+    }
+
+    fn graph(&self, application: &str) -> Graph {
+        self.catalogue.graph(application)
+    }
+
+    fn freezes(&self) -> Vec<(String, ChangeFreezeSpec)> {
+        self.catalogue.freezes()
+    }
+
+    fn deferrals(&self) -> Vec<Arc<Deferral>> {
+        self.catalogue.deferrals.state()
+    }
+
+    fn establishments(&self) -> Vec<Arc<Establishment>> {
+        self.catalogue.establishments.state()
+    }
+
+    fn establishment(&self, name: &str) -> Option<Arc<Establishment>> {
+        self.catalogue.establishments.get(&ObjectRef::new(name))
+    }
+
+    fn instances(&self) -> Vec<Arc<Instance>> {
+        let watched = self.catalogue.instances.state();
+        watched.into_iter().map(|one| self.context.latest(&reference(&one), one)).collect()
+    }
+
+    fn instance(&self, namespace: &str, name: &str) -> Option<Arc<Instance>> {
+        let who = InstanceRef::new(namespace, name);
+        self.catalogue.instance(&who).map(|watched| self.context.latest(&who, watched))
+    }
+
+    fn running_beside(&self, instance: &Instance) -> BTreeMap<String, String> {
+        self.catalogue.running_beside(instance)
+    }
 }
 
 impl Context {

@@ -14,7 +14,7 @@
 //! ```
 //!
 //! Rules that concern the whole fleet: `removals` (how much may go at once), `fleet` (counts), `retry` (when to try again),
-//! `calendar` (when changes may begin).
+//! `calendar` (when changes may begin), `campaign` (whose turn it is), `simulate` (when all of it will be done).
 
 mod autoscaling;
 pub mod calendar;
@@ -35,6 +35,7 @@ pub mod render;
 pub mod retry;
 pub mod revision;
 pub mod secrets;
+pub mod simulate;
 pub mod snapshot;
 pub mod upgrade;
 pub mod variables;

@@ -2,7 +2,7 @@
 
 use super::Standing;
 use gotocloud_api::{campaign::Counts, version::UpgradeKind};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
@@ -36,6 +36,17 @@ pub struct Target {
     pub deferred_until: Option<Timestamp>,
     /// Does its platform not answer?
     pub unreachable: bool,
+    /// Since when, and how fast.
+    pub progress: Progress,
+}
+
+/// How far a target that was begun has come, as its record tells.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Since when it is where it stands: changed, or watched.
+    pub since: Option<Timestamp>,
+    /// How many seconds it took to be changed, without its watch.
+    pub took: Option<u32>,
 }
 
 /// The targets of a campaign.
@@ -45,6 +56,8 @@ pub struct Board {
     waves: Vec<WaveBoard>,
     by_platform: HashMap<Arc<str>, u32>,
     by_server: HashMap<Arc<str>, u32>,
+    /// Seconds that targets took, and how many targets they are.
+    took: (u64, u32),
 }
 
 /// The targets of one wave.
@@ -103,6 +116,13 @@ impl Board {
         self.by_server.get(server).copied().unwrap_or(0)
     }
 
+    /// How long its targets took to be changed, without their watch, on the average; none where none is.
+    pub fn mean(&self) -> Option<SignedDuration> {
+        let (seconds, targets) = self.took;
+        let mean = seconds.checked_div(u64::from(targets))?;
+        Some(SignedDuration::from_secs(i64::try_from(mean).unwrap_or(i64::MAX)))
+    }
+
     /// All waves' counts together.
     pub fn counts(&self) -> Counts {
         self.waves.iter().fold(Counts::default(), |sum, wave| added(sum, wave.counts, 1))
@@ -136,6 +156,11 @@ impl Board {
         }
         if !target.standing.is_settled() {
             one(&mut wave.unsettled);
+        }
+        if let Some(took) = target.progress.took {
+            let (seconds, targets) = &mut self.took;
+            *seconds = seconds.saturating_add_signed(i64::from(sign) * i64::from(took));
+            one(targets);
         }
         if target.standing.is_in_hand() {
             weigh(&mut wave.weight_in_hand);
@@ -246,15 +271,18 @@ mod tests {
 
     fn target() -> impl Strategy<Value = Target> {
         let place = || proptest::option::of(prop_oneof![Just(Arc::from("x")), Just(Arc::from("y"))]);
-        (0usize..4, standing(), 0u32..2, place(), place(), 0u32..30, proptest::option::of(0i64..3), any::<bool>())
-            .prop_map(|(wave, standing, calendar, platform, server, weight, deferred, unreachable)| Target {
+        let rest = (0u32..30, proptest::option::of(0i64..3), any::<bool>(), proptest::option::of(0u32..9));
+        (0usize..4, standing(), 0u32..2, place(), place(), rest).prop_map(
+            |(wave, standing, calendar, platform, server, (weight, deferred, unreachable, took))| Target {
                 wave,
                 standing,
                 lane: Lane { calendar, kind: None, platform, server },
                 weight,
                 deferred_until: deferred.map(|at| Timestamp::from_second(at).unwrap()),
                 unreachable,
-            })
+                progress: Progress { since: None, took },
+            },
+        )
     }
 
     proptest! {

@@ -21,6 +21,13 @@ pub fn instance_of(spec: &CampaignSpec, target: &str) -> String {
     if spec.provision.is_some() { instance_name(spec, target) } else { target.to_owned() }
 }
 
+/// The target that an Instance stands for: what [`instance_of`] is called for.
+pub fn target_of<'n>(spec: &CampaignSpec, instance: &'n str) -> &'n str {
+    let establishment =
+        spec.provision.as_ref().and_then(|_| instance.strip_prefix(&spec.application)?.strip_prefix('-'));
+    establishment.unwrap_or(instance)
+}
+
 fn rollout(campaign: &Campaign, admission: &Admission, wants: &str) -> Rollout {
     Rollout {
         campaign: campaign.metadata.name.clone().unwrap_or_default(),

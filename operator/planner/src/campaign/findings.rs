@@ -1,7 +1,7 @@
 //! What is wrong with a campaign as it is written, and what should be known before it runs?
 
 use super::{Board, Standing, members::Members};
-use crate::path::Graph;
+use crate::{path::Graph, simulate::Schedule};
 use gotocloud_api::{
     Application, Campaign, CampaignSpec, Release,
     campaign::{Finding, Severity, Targets},
@@ -33,8 +33,8 @@ pub struct World<'a> {
     pub calendars: Vec<String>,
     /// Targets for which no window opens in the years to come, and those that are open only later than it is to be done.
     pub never_open: &'a [String],
-    /// What it is expected to take, by a simulation; none where that was not made.
-    pub expected_end: Option<Option<Timestamp>>,
+    /// What a simulation says of when it ends; none where none was made.
+    pub schedule: Option<&'a Schedule>,
 }
 
 /// Checks a campaign. It can run where none of the findings is an error.
@@ -46,7 +46,10 @@ pub fn findings(campaign: &Campaign, world: &World<'_>, now: Timestamp) -> Vec<F
     waves_have_targets(spec, world, &mut findings);
     ways_lead_there(world, &mut findings);
     gates_can_be_read(spec, &mut findings);
-    windows_open(spec, world, &mut findings);
+    windows_open(world, &mut findings);
+    if let Some(schedule) = world.schedule {
+        it_ends(spec, schedule, &mut findings);
+    }
     points_of_no_return(world, &mut findings);
     pins(world, &mut findings);
     support_lasts(world, now, &mut findings);
@@ -212,7 +215,7 @@ fn gates_can_be_read(spec: &CampaignSpec, findings: &mut Vec<Finding>) {
     }
 }
 
-fn windows_open(spec: &CampaignSpec, world: &World<'_>, findings: &mut Vec<Finding>) {
+fn windows_open(world: &World<'_>, findings: &mut Vec<Finding>) {
     for error in &world.calendars {
         note(findings, Severity::Error, "CalendarInvalid", error.clone());
     }
@@ -225,20 +228,29 @@ fn windows_open(spec: &CampaignSpec, world: &World<'_>, findings: &mut Vec<Findi
         );
         note(findings, Severity::Error, "WindowNeverOpens", message);
     }
-    if let (Some(finish_by), Some(expected)) = (&spec.finish_by, world.expected_end) {
-        match expected {
-            None => {
-                note(findings, Severity::Warning, "NotFinished", "it does not end within the years looked at".into());
-            }
-            Some(end) if end > finish_by.0 => {
-                let message = format!(
-                    "it is expected to end at {end}, after finishBy {}: begin earlier, or allow more at once",
-                    finish_by.0
-                );
-                note(findings, Severity::Warning, "TooLate", message);
-            }
-            Some(_) => {}
-        }
+}
+
+/// Does it end, and in time? By a simulation that takes every approval for given, and nothing to fail.
+fn it_ends(spec: &CampaignSpec, schedule: &Schedule, findings: &mut Vec<Finding>) {
+    let ends = schedule.ends();
+    if let Some(stuck) = schedule.stuck.as_ref().filter(|_| ends.is_none()) {
+        let which = schedule
+            .first_not_done_by(Timestamp::MAX)
+            .map_or_else(String::new, |(name, _)| format!(", and {name} is the first that is not done"));
+        let message = format!("it does not end by {}{which}: {stuck}", schedule.until);
+        note(findings, Severity::Warning, "NotFinished", message);
+        return;
+    }
+    let Some(finish_by) = &spec.finish_by else { return };
+    if let Some((name, target)) = schedule.first_not_done_by(finish_by.0) {
+        let when = target.ends.map_or("later than can be told".to_owned(), |ends| format!("at {ends}"));
+        let remedy = ends.map_or_else(String::new, |ends| format!(", set finishBy to {ends}"));
+        let message = format!(
+            "it is not done by finishBy {}: {name} is the first that does not fit, expected to be done {when}; allow \
+             more at once, widen windows, begin earlier{remedy}",
+            finish_by.0
+        );
+        note(findings, Severity::Warning, "TooLate", message);
     }
 }
 

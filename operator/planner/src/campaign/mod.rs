@@ -20,6 +20,7 @@
 //! | Which targets begin now? | `decide.rs` |
 //! | What is written into a target? | `bodies.rs` |
 //! | What is wrong with it as it is written? | `findings.rs` |
+//! | What is known of all of them? | `view.rs` |
 //! | What holds this target up? | `why.rs` |
 //! | What does its status say? | `report.rs` |
 
@@ -36,12 +37,14 @@ pub mod report;
 pub mod standing;
 pub mod targets;
 pub mod terms;
+pub mod view;
 pub mod waves;
 pub mod why;
 
-pub use board::{Board, Lane, Target};
+pub use board::{Board, Lane, Progress, Target};
 pub use decide::{Admission, Moves, Opening, decide};
 pub use standing::Standing;
+pub use view::{Objects, View};
 
 /// The field manager of what a campaign writes into Instances. It never forces: what a person set, stays.
 pub const FIELD_MANAGER: &str = "gotocloud-campaign";

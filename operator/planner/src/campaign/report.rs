@@ -1,6 +1,7 @@
 //! What does a campaign's status say?
 
 use super::{Board, Moves, Standing, waves};
+use crate::simulate::Schedule;
 use gotocloud_api::{
     Campaign, CampaignSpec, CampaignStatus,
     campaign::{
@@ -8,7 +9,7 @@ use gotocloud_api::{
     },
     conditions::{Condition, ConditionType, Reason},
 };
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 /// How many running or failed targets, and how many findings, a status lists.
@@ -52,8 +53,8 @@ pub struct Facts<'a> {
     pub findings: &'a [Finding],
     /// Can it run as it is written?
     pub is_valid: bool,
-    /// When it will be done.
-    pub estimated_end: Option<Timestamp>,
+    /// What a simulation says of when it will be done; none where none was made yet.
+    pub schedule: Option<&'a Schedule>,
     /// Tells of a target that is under way.
     pub detail: &'a dyn Fn(&str) -> Detail,
 }
@@ -72,7 +73,7 @@ pub fn report(campaign: &Campaign, facts: &Facts<'_>, now: Timestamp) -> Campaig
         failed: failed(spec, facts),
         findings: facts.findings.iter().take(LISTED).cloned().collect(),
         decisions: before.decisions.clone(),
-        estimated_end: facts.estimated_end.filter(|_| is_going_on(phase)).map(time),
+        estimated_end: facts.schedule.filter(|_| is_going_on(phase)).and_then(|all| estimate(all.ends()?, now)),
         started_at: before.started_at.clone().or_else(|| waves.iter().filter_map(|wave| wave.started_at.clone()).min()),
         finished_at: match phase {
             CampaignPhase::Completed | CampaignPhase::Aborted => before.finished_at.clone().or(Some(time(now))),
@@ -94,6 +95,15 @@ pub fn report(campaign: &Campaign, facts: &Facts<'_>, now: Timestamp) -> Campaig
     status
 }
 
+/// A moment of a simulation, no finer than it deserves: so that it is not written anew whenever something takes a moment
+/// longer. None once it has passed.
+fn estimate(at: Timestamp, now: Timestamp) -> Option<Time> {
+    let left = at.duration_since(now);
+    let grain = if left > SignedDuration::from_hours(1) { 15 * 60 } else { 60 };
+    let rounded = at.as_second().checked_add(grain - 1)?.div_euclid(grain) * grain;
+    (left > SignedDuration::ZERO).then(|| Timestamp::from_second(rounded).ok().map(Time)).flatten()
+}
+
 fn is_going_on(phase: CampaignPhase) -> bool {
     match phase {
         CampaignPhase::Draft | CampaignPhase::Running | CampaignPhase::Paused | CampaignPhase::Halted => true,
@@ -108,11 +118,14 @@ fn wave_statuses(spec: &CampaignSpec, before: &CampaignStatus, facts: &Facts<'_>
         let started_at = known.started_at.or_else(|| (facts.moves.start == Some(at)).then(|| time(now)));
         let is_done = started_at.is_some() && board.unsettled == 0;
         let approved = wave.approved.as_ref().filter(|_| wave.approval == Approval::Manual);
+        let planned = facts.schedule.and_then(|all| all.waves.get(at)).filter(|_| spec.state != CampaignState::Aborted);
         let is_same = approved.is_some_and(|approved| known.approved_by.as_ref() == Some(&approved.by));
         statuses.push(WaveStatus {
             name: wave.name.clone(),
             counts: board.counts,
             finished_at: is_done.then(|| known.finished_at.unwrap_or_else(|| time(now))),
+            estimated_start: planned.filter(|_| started_at.is_none()).and_then(|wave| estimate(wave.begins?, now)),
+            estimated_end: planned.filter(|_| !is_done).and_then(|wave| estimate(wave.ends?, now)),
             approved_by: approved.map(|approved| approved.by.clone()),
             approved_at: approved.map(|_| known.approved_at.filter(|_| is_same).unwrap_or_else(|| time(now))),
             waits_for: if started_at.is_some() {

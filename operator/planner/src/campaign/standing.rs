@@ -1,5 +1,6 @@
 //! Where does a target stand, by its own word?
 
+use super::{board::Progress, terms};
 use crate::{fleet::is_ready, upgrade};
 use gotocloud_api::{
     CampaignSpec, Instance, Stage,
@@ -183,7 +184,7 @@ fn upgraded(
 }
 
 /// Where a way to the goal has led, under the present attempt, or an earlier one.
-fn tried(record: &UpgradeStatus, is_due_again: bool) -> Standing {
+pub(crate) fn tried(record: &UpgradeStatus, is_due_again: bool) -> Standing {
     match record.phase {
         UpgradePhase::Done => Standing::Done,
         UpgradePhase::Soak => Standing::Soaking,
@@ -268,6 +269,30 @@ fn stall(instance: &Instance) -> Option<&str> {
         status.conditions.iter().find(|one| one.type_ == ConditionType::Stalled.to_string() && one.status == "True")?;
     let is_present = status.observed_generation == instance.metadata.generation;
     is_present.then_some(stalled.message.as_str())
+}
+
+/// How far an instance has come on a way of this campaign.
+pub fn progress(asker: Asker<'_>, wave: &str, instance: &Instance) -> Option<Progress> {
+    let rollout = ours(asker, instance)?;
+    let record = record(instance).filter(|record| record.rollout.as_ref() == Some(rollout))?;
+    let length = record.since.0.duration_since(record.started_at.0).as_secs();
+    let watched = || terms::terms(asker.spec, wave).soak.as_secs();
+    let took = match record.phase {
+        UpgradePhase::Soak => Some(length),
+        UpgradePhase::Done => Some(length - watched()),
+        UpgradePhase::Preflight
+        | UpgradePhase::Backup
+        | UpgradePhase::Migrate
+        | UpgradePhase::Rollout
+        | UpgradePhase::Verify
+        | UpgradePhase::Refused
+        | UpgradePhase::Withdrawn
+        | UpgradePhase::Failed
+        | UpgradePhase::RollingBack
+        | UpgradePhase::RolledBack => None,
+    };
+    let since = if record.phase == UpgradePhase::Soak { record.since.0 } else { record.started_at.0 };
+    Some(Progress { since: Some(since), took: took.map(|seconds| u32::try_from(seconds).unwrap_or(0)) })
 }
 
 /// Does the platform of an Instance not answer? Then it neither runs nor fails.

@@ -67,7 +67,7 @@ pub struct Candidate<'a> {
 }
 
 /// The calendars of a campaign's targets: many targets share one.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Calendars {
     known: HashMap<(String, Vec<Window>, Vec<String>), u32>,
     all: Vec<Result<Calendar, CalendarError>>,
@@ -108,38 +108,45 @@ impl Calendars {
 
     /// What of a lane's calendars is closed to `release` at a moment; nothing where it is open.
     pub fn closed(&self, lane: &Lane, release: Option<&str>, at: Timestamp) -> Vec<Closed> {
-        match self.get(lane) {
-            // What cannot be read is closed: nothing begins on a guess.
-            None => vec![Closed { what: "its calendar is not known yet".into(), opens: None }],
-            Some(Err(error)) => vec![Closed { what: error.to_string(), opens: None }],
-            Some(Ok(calendar)) => match calendar.state(at, &change(lane, release)) {
-                State::Open { .. } => Vec::new(),
-                State::Closed { why, opens } => {
-                    why.into_iter().map(|blocker| Closed { what: blocker.to_string(), opens }).collect()
-                }
-            },
+        match self.state(lane, release, at) {
+            Err(why) => vec![Closed { what: why, opens: None }],
+            Ok(State::Open { .. }) => Vec::new(),
+            Ok(State::Closed { why, opens }) => {
+                why.into_iter().map(|blocker| Closed { what: blocker.to_string(), opens }).collect()
+            }
         }
     }
 
     /// Is a lane open to `release` at a moment, and when is it next?
     pub fn opening(&self, lane: &Lane, release: Option<&str>, at: Timestamp) -> Opening {
-        match self.get(lane) {
-            Some(Ok(calendar)) => match calendar.state(at, &change(lane, release)) {
-                State::Open { .. } => Opening::Open,
-                State::Closed { opens, .. } => Opening::Closed(opens),
-            },
-            Some(Err(_)) | None => Opening::Closed(None),
+        match self.state(lane, release, at) {
+            Ok(State::Open { .. }) => Opening::Open,
+            Ok(State::Closed { opens, .. }) => Opening::Closed(opens),
+            Err(_) => Opening::Closed(None),
         }
+    }
+
+    /// Is a lane open to `release` at a moment, and until when is that so? None: for all time.
+    pub fn opening_until(&self, lane: &Lane, release: Option<&str>, at: Timestamp) -> (Opening, Option<Timestamp>) {
+        match self.state(lane, release, at) {
+            Ok(State::Open { until, .. }) => (Opening::Open, until),
+            Ok(State::Closed { opens, .. }) => (Opening::Closed(opens), opens),
+            Err(_) => (Opening::Closed(None), None),
+        }
+    }
+
+    /// The state of a lane's calendar, or why it is not known. What cannot be read is closed: nothing begins on a guess.
+    fn state(&self, lane: &Lane, release: Option<&str>, at: Timestamp) -> Result<State, String> {
+        let calendar = self.get(lane).ok_or("its calendar is not known yet")?;
+        let calendar = calendar.as_ref().map_err(ToString::to_string)?;
+        Ok(calendar.state(at, &change(lane, release)))
     }
 
     /// The exceptions by which a freeze lets a lane's targets pass now, as sentences.
     pub fn passing(&self, lane: &Lane, release: Option<&str>, at: Timestamp) -> Vec<String> {
-        match self.get(lane) {
-            Some(Ok(calendar)) => match calendar.state(at, &change(lane, release)) {
-                State::Open { passing, .. } => passing.iter().map(ToString::to_string).collect(),
-                State::Closed { .. } => Vec::new(),
-            },
-            Some(Err(_)) | None => Vec::new(),
+        match self.state(lane, release, at) {
+            Ok(State::Open { passing, .. }) => passing.iter().map(ToString::to_string).collect(),
+            Ok(State::Closed { .. }) | Err(_) => Vec::new(),
         }
     }
 
@@ -181,6 +188,7 @@ pub fn place(field: &Field<'_>, calendars: &mut Calendars, candidate: &Candidate
     }
     let status = candidate.instance.and_then(|instance| instance.status.as_ref());
     let members = status.map_or(0, |status| status.members.len());
+    let progress = candidate.instance.and_then(|instance| standing::progress(asker, &of.name, instance));
     Some(Target {
         wave,
         standing,
@@ -198,6 +206,7 @@ pub fn place(field: &Field<'_>, calendars: &mut Calendars, candidate: &Candidate
         },
         deferred_until: deferred(field, &of.name, candidate),
         unreachable: candidate.instance.is_some_and(standing::is_unreachable),
+        progress: progress.unwrap_or_default(),
     })
 }
 
@@ -257,23 +266,31 @@ pub fn unmet(
     })
 }
 
-/// Until when its establishment has deferred it, within what the campaign allows.
+/// Until when its establishment has deferred it, within what the campaign allows. Before its wave began nothing does.
 fn deferred(field: &Field<'_>, wave: &str, candidate: &Candidate<'_>) -> Option<Timestamp> {
+    let began = waves::started_at(field.status, wave)?;
+    Some(wish(field, candidate)?.min(latest_deferral(field.spec, began)?))
+}
+
+/// The latest moment to which a target may be deferred whose wave began then.
+pub fn latest_deferral(spec: &CampaignSpec, began: Timestamp) -> Option<Timestamp> {
+    began.checked_add(SignedDuration::from_hours(24 * i64::from(spec.max_deferral_days))).ok()
+}
+
+/// Until when its establishment wishes it deferred; none where it does not, or where none is.
+pub fn wish(field: &Field<'_>, candidate: &Candidate<'_>) -> Option<Timestamp> {
     if field.spec.max_deferral_days == 0 || field.release.is_some_and(|release| release.spec.security) {
         return None;
     }
     let establishment = candidate.establishment?;
     let name = establishment.metadata.name.as_deref()?;
-    // Its allowance runs from the start of its wave; before that nothing begins anyway.
-    let days = SignedDuration::from_hours(24 * i64::from(field.spec.max_deferral_days));
-    let latest = waves::started_at(field.status, wave)?.checked_add(days).ok()?;
     let counts = |deferral: &&Arc<Deferral>| {
         deferral.spec.establishment == name
             && deferral.spec.campaign == field.name
             && establishment.spec.namespace.is_some()
             && deferral.metadata.namespace == establishment.spec.namespace
     };
-    field.deferrals.iter().filter(counts).map(|deferral| deferral.spec.until.0.min(latest)).max()
+    field.deferrals.iter().filter(counts).map(|deferral| deferral.spec.until.0).max()
 }
 
 #[cfg(test)]

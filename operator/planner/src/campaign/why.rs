@@ -188,6 +188,7 @@ mod tests {
                 weight: 1,
                 deferred_until: None,
                 unreachable: false,
+                progress: super::super::Progress::default(),
             };
             board.put(&(*name).into(), target);
         }

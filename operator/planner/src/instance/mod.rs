@@ -9,5 +9,6 @@ mod report;
 mod standing;
 
 pub use events::Event;
+pub(crate) use planning::own_labels;
 pub use planning::{namespace_holder, plan};
 pub use report::{Failure, Outcome, Report, report};

@@ -3,6 +3,7 @@
 use super::deletion;
 use crate::{
     autoscaling,
+    grouping::Membership,
     health::Health,
     inputs::{self, Inputs, full_name},
     objects::{Kind, ObjectKey},
@@ -14,7 +15,7 @@ use crate::{
     upgrade,
 };
 use gotocloud_api::{
-    Instance,
+    Instance, InstanceSpec,
     conditions::Reason,
     instance::{DatabaseStatus, RevisionStatus},
     names,
@@ -355,17 +356,7 @@ fn holds_data(key: &ObjectKey) -> bool {
 
 /// The labels and the finalizer the Instance itself is to have; none where it has them.
 fn metadata(inputs: &Inputs<'_>) -> Option<InstanceMetadata> {
-    let spec = &inputs.instance.spec;
-    let mut labels = BTreeMap::from([
-        (names::LABEL_APPLICATION.to_owned(), spec.application.clone()),
-        (names::LABEL_ESTABLISHMENT.to_owned(), spec.establishment.clone()),
-    ]);
-    if let Some(grouping) = &inputs.membership.grouping {
-        labels.insert(names::LABEL_GROUPING.to_owned(), grouping.clone());
-    }
-    for member in &inputs.membership.members {
-        labels.insert(format!("{}{member}", names::LABEL_MEMBER_PREFIX), "true".to_owned());
-    }
+    let labels = own_labels(&inputs.instance.spec, &inputs.membership);
     let has = inputs.instance.metadata.labels.as_ref();
     let has_labels = labels.iter().all(|(key, value)| has.and_then(|has| has.get(key)) == Some(value))
         && has.is_none_or(|has| has.keys().all(|key| labels.contains_key(key) || !is_ours(key)));
@@ -373,6 +364,21 @@ fn metadata(inputs: &Inputs<'_>) -> Option<InstanceMetadata> {
         return None;
     }
     Some(InstanceMetadata { labels, finalizer: true })
+}
+
+/// The labels of an Instance by which people and campaigns select it.
+pub(crate) fn own_labels(spec: &InstanceSpec, membership: &Membership) -> BTreeMap<String, String> {
+    let mut labels = BTreeMap::from([
+        (names::LABEL_APPLICATION.to_owned(), spec.application.clone()),
+        (names::LABEL_ESTABLISHMENT.to_owned(), spec.establishment.clone()),
+    ]);
+    if let Some(grouping) = &membership.grouping {
+        labels.insert(names::LABEL_GROUPING.to_owned(), grouping.clone());
+    }
+    for member in &membership.members {
+        labels.insert(format!("{}{member}", names::LABEL_MEMBER_PREFIX), "true".to_owned());
+    }
+    labels
 }
 
 fn is_ours(label: &str) -> bool {

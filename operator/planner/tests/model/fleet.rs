@@ -10,7 +10,7 @@ use gotocloud_api::{
 };
 use gotocloud_planner::{
     campaign::{
-        self, Board, FIELD_MANAGER, Lane, Opening, Standing, Target, decide,
+        self, Board, FIELD_MANAGER, Lane, Opening, Progress, Standing, Target, decide,
         standing::{self, Asker, Goal},
     },
     path::{NoWay, StepFacts},
@@ -232,8 +232,15 @@ impl Fleet {
         for (at, place) in places.iter().enumerate() {
             let wave = self.waves[at];
             let standing = self.standing(place, spec, campaign, wave);
-            let target =
-                Target { wave, standing, lane: Lane::default(), weight: 1, deferred_until: None, unreachable: false };
+            let target = Target {
+                wave,
+                standing,
+                lane: Lane::default(),
+                weight: 1,
+                deferred_until: None,
+                unreachable: false,
+                progress: Progress::default(),
+            };
             board.put(&format!("t{at}").into(), target);
         }
         board

@@ -17,6 +17,7 @@ mod properties;
 mod refusals;
 mod rendering;
 mod sharing;
+mod simulate;
 mod support;
 mod telling;
 mod unwanted;

@@ -1,0 +1,374 @@
+//! All that is known of a campaign's targets: made from the objects, and kept up one target at a time.
+
+use super::{
+    Board, Moves, Standing, bodies, decide,
+    findings::{self, World},
+    members::Members,
+    ownership, report,
+    standing::{Goal, goal},
+    targets::{self, Calendars, Candidate, Field, place},
+};
+use crate::{calendar::LOOK_AHEAD, inputs, path::Graph, simulate::Schedule};
+use gotocloud_api::{
+    Application, Campaign, CampaignStatus, ChangeFreezeSpec, Deferral, Establishment, Instance, Release,
+    campaign::Finding,
+};
+use jiff::Timestamp;
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::Arc,
+};
+
+/// The objects that a campaign is seen against, as they are known now.
+pub trait Objects {
+    /// An Application.
+    fn application(&self, name: &str) -> Option<Arc<Application>>;
+    /// A Release.
+    fn release(&self, name: &str) -> Option<Arc<Release>>;
+    /// The releases of an application, and which is reached from which.
+    fn graph(&self, application: &str) -> Graph;
+    /// All freezes, by name.
+    fn freezes(&self) -> Vec<(String, ChangeFreezeSpec)>;
+    /// All deferrals.
+    fn deferrals(&self) -> Vec<Arc<Deferral>>;
+    /// All establishments.
+    fn establishments(&self) -> Vec<Arc<Establishment>>;
+    /// An Establishment.
+    fn establishment(&self, name: &str) -> Option<Arc<Establishment>>;
+    /// All Instances.
+    fn instances(&self) -> Vec<Arc<Instance>>;
+    /// The Instance of that namespace and name.
+    fn instance(&self, namespace: &str, name: &str) -> Option<Arc<Instance>>;
+    /// What the other applications of an Instance's establishment run: versions by application.
+    fn running_beside(&self, instance: &Instance) -> BTreeMap<String, String>;
+}
+
+/// What is known of a campaign.
+pub struct View {
+    /// Where its targets stand.
+    pub board: Board,
+    /// When they may begin.
+    pub calendars: Calendars,
+    /// What is wrong with it, or to be known.
+    pub findings: Vec<Finding>,
+    /// Whose standing changed, and was not told yet.
+    pub changes: Vec<report::Change>,
+    ground: Ground,
+    sights: Sights,
+}
+
+/// What targets are seen against, which changes seldom.
+struct Ground {
+    goal: Goal,
+    members: Result<Members, String>,
+    release: Option<Arc<Release>>,
+    releases: Graph,
+    freezes: Vec<(String, ChangeFreezeSpec)>,
+    deferrals: Vec<Arc<Deferral>>,
+    groupings: HashMap<String, BTreeSet<String>>,
+}
+
+/// What was seen while all targets were looked at, and only findings are made of.
+#[derive(Default)]
+struct Sights {
+    names: BTreeSet<String>,
+    running: BTreeMap<String, String>,
+    twice: Vec<(String, Vec<usize>)>,
+    unmatched: Vec<String>,
+    never_open: Vec<String>,
+}
+
+/// Something that could be a target.
+pub(crate) struct Possible {
+    pub(crate) name: String,
+    pub(crate) labels: Option<BTreeMap<String, String>>,
+    pub(crate) instance: Option<Arc<Instance>>,
+    pub(crate) establishment: Option<Arc<Establishment>>,
+}
+
+impl View {
+    /// All that is known of a campaign; none where its spec asks for nothing, which its schema refuses. `status` is its
+    /// status as it was last written, `before` what was known of it until now.
+    pub fn new(
+        campaign: &Campaign,
+        status: Option<&CampaignStatus>,
+        objects: &dyn Objects,
+        before: Option<View>,
+        now: Timestamp,
+    ) -> Option<Self> {
+        let spec = &campaign.spec;
+        let named = spec.upgrade.as_ref().map(|one| &one.release).or(spec.provision.as_ref().map(|one| &one.release));
+        let ground = Ground {
+            goal: goal(spec)?,
+            members: Members::new(spec).map_err(|error| error.to_string()),
+            release: named.and_then(|name| objects.release(name)),
+            releases: objects.graph(&spec.application),
+            freezes: objects.freezes(),
+            deferrals: objects.deferrals(),
+            groupings: groupings(objects),
+        };
+        let (earlier, changes) = before.map_or_else(Default::default, |before| (Some(before.board), before.changes));
+        let mut view = Self {
+            board: Board::new(spec.waves.len()),
+            calendars: Calendars::default(),
+            findings: Vec::new(),
+            changes,
+            ground,
+            sights: Sights::default(),
+        };
+        for candidate in candidates(campaign, &view.ground.goal, objects) {
+            view.note(&candidate);
+            view.put(campaign, status, objects, &candidate, earlier.as_ref());
+        }
+        view.sights.never_open = view.never_open(now);
+        view.find(campaign, objects, None, now);
+        Some(view)
+    }
+
+    /// Works the findings out anew, given what a simulation says of when it ends.
+    pub fn find(&mut self, campaign: &Campaign, objects: &dyn Objects, schedule: Option<&Schedule>, now: Timestamp) {
+        let application = objects.application(&campaign.spec.application);
+        let world = World {
+            application: application.as_deref(),
+            release: self.ground.release.as_deref(),
+            releases: &self.ground.releases,
+            names: &self.sights.names,
+            members: self.ground.members.as_ref().map_err(Clone::clone),
+            board: &self.board,
+            running: &self.sights.running,
+            twice: &self.sights.twice,
+            unmatched: &self.sights.unmatched,
+            calendars: self.calendars.errors().collect(),
+            never_open: &self.sights.never_open,
+            schedule,
+        };
+        self.findings = findings::findings(campaign, &world, now);
+    }
+
+    /// Can the campaign run as it is written?
+    pub fn is_valid(&self) -> bool {
+        findings::is_valid(&self.findings)
+    }
+
+    /// Is one of its targets being changed, or watched?
+    pub fn is_moving(&self) -> bool {
+        self.board.waves().iter().any(|wave| !wave.in_hand.is_empty())
+    }
+
+    /// What the campaign does now.
+    pub fn decide(&self, campaign: &Campaign, status: Option<&CampaignStatus>, now: Timestamp) -> Moves {
+        let release = self.release_name();
+        let opening = |lane: &super::Lane| self.calendars.opening(lane, release, now);
+        decide(&campaign.spec, status, &self.board, self.is_valid(), opening, now)
+    }
+
+    /// Puts the Instance of that name, which changed, where it now stands. One that is gone, or going, is no target.
+    pub fn update(&mut self, campaign: &Campaign, status: Option<&CampaignStatus>, objects: &dyn Objects, name: &str) {
+        let spec = &campaign.spec;
+        let candidate = match (objects.instance(&spec.namespace, name), &self.ground.goal) {
+            (_, Goal::Existence) => {
+                let establishment = objects.establishment(bodies::target_of(spec, name));
+                establishment.map(|one| to_be_made(campaign, one, objects))
+            }
+            (Some(instance), Goal::Release(_) | Goal::Stage(_)) => {
+                is_of(campaign, &instance).then(|| there(instance, objects))
+            }
+            (None, Goal::Release(_) | Goal::Stage(_)) => None,
+        };
+        match candidate {
+            Some(candidate) => self.put(campaign, status, objects, &candidate, None),
+            None => drop(self.board.take(bodies::target_of(spec, name))),
+        }
+    }
+
+    /// Notes what findings are made of.
+    fn note(&mut self, candidate: &Possible) {
+        let Possible { name, labels, instance, .. } = candidate;
+        self.sights.names.insert(name.clone());
+        if let Ok(members) = &self.ground.members {
+            let waves: Vec<usize> = members.waves_of(name, labels.as_ref()).collect();
+            match waves.len() {
+                0 => self.sights.unmatched.push(name.clone()),
+                1 => {}
+                _ => self.sights.twice.push((name.clone(), waves)),
+            }
+        }
+        if let Some(running) = instance.as_deref().and_then(running) {
+            self.sights.running.insert(name.clone(), running.to_owned());
+        }
+    }
+
+    /// Puts one target on the board, and notes what changed about it since it was last there, or on `earlier`.
+    fn put(
+        &mut self,
+        campaign: &Campaign,
+        status: Option<&CampaignStatus>,
+        objects: &dyn Objects,
+        candidate: &Possible,
+        earlier: Option<&Board>,
+    ) {
+        let target = self.seen(campaign, status, objects, candidate, |field, calendars, candidate| {
+            place(field, calendars, candidate)
+        });
+        let Some(target) = target.flatten() else {
+            self.board.take(&candidate.name);
+            return;
+        };
+        let name: Arc<str> = candidate.name.as_str().into();
+        let (wave, after) = (target.wave, target.standing.clone());
+        let known = self.board.put(&name, target);
+        let before = known.or_else(|| earlier?.target(&name).map(|target| target.standing.clone()));
+        if before.as_ref() != Some(&after) {
+            self.changes.push(report::Change { name: candidate.name.clone(), wave, before, after });
+        }
+    }
+
+    /// Looks at a candidate with all that it is seen against; none where the waves cannot be read.
+    fn seen<T>(
+        &mut self,
+        campaign: &Campaign,
+        status: Option<&CampaignStatus>,
+        objects: &dyn Objects,
+        candidate: &Possible,
+        see: impl FnOnce(&Field<'_>, &mut Calendars, &Candidate<'_>) -> T,
+    ) -> Option<T> {
+        let Ok(members) = &self.ground.members else { return None };
+        let application = objects.application(&campaign.spec.application);
+        let instance = candidate.instance.as_deref();
+        let establishment = candidate.establishment.as_deref();
+        let none = BTreeSet::new();
+        let listed = establishment.and_then(|one| self.ground.groupings.get(one.metadata.name.as_deref()?));
+        let has_requirements = self.ground.release.as_ref().is_some_and(|release| !release.spec.requires.is_empty());
+        let neighbours = match instance {
+            Some(instance) if has_requirements => objects.running_beside(instance),
+            Some(_) | None => BTreeMap::new(),
+        };
+        let written = if matches!(self.ground.goal, Goal::Stage(_)) { "stage" } else { "release" };
+        let field = Field {
+            spec: &campaign.spec,
+            status,
+            uid: campaign.metadata.uid.as_deref().unwrap_or_default(),
+            name: campaign.metadata.name.as_deref().unwrap_or_default(),
+            goal: &self.ground.goal,
+            members,
+            application: application.as_deref(),
+            release: self.ground.release.as_deref(),
+            releases: &self.ground.releases,
+            freezes: &self.ground.freezes,
+            deferrals: &self.ground.deferrals,
+        };
+        let candidate = Candidate {
+            name: &candidate.name,
+            labels: candidate.labels.as_ref(),
+            instance,
+            establishment,
+            groupings: listed.unwrap_or(&none),
+            neighbours: &neighbours,
+            schemes: &|application| objects.application(application).map(|one| one.spec.version_scheme),
+            owner: instance.and_then(|one| ownership::owner(one.metadata.managed_fields.as_deref(), written)),
+            platform: instance.and_then(|one| inputs::platform_name(one, establishment)),
+        };
+        Some(see(&field, &mut self.calendars, &candidate))
+    }
+
+    /// All that a simulation of the campaign starts from.
+    pub fn start(
+        &mut self,
+        campaign: &Campaign,
+        status: Option<&CampaignStatus>,
+        objects: &dyn Objects,
+    ) -> crate::simulate::Start {
+        let mut running = HashMap::new();
+        let mut wishes = HashMap::new();
+        for candidate in candidates(campaign, &self.ground.goal, objects) {
+            let name: Arc<str> = candidate.name.as_str().into();
+            let wish =
+                self.seen(campaign, status, objects, &candidate, |field, _, candidate| targets::wish(field, candidate));
+            wishes.extend(wish.flatten().map(|until| (Arc::clone(&name), until)));
+            let release = candidate.instance.as_deref().and_then(self::running);
+            running.extend(release.map(|release| (name, Arc::from(release))));
+        }
+        crate::simulate::Start {
+            spec: campaign.spec.clone(),
+            status: status.cloned().unwrap_or_default(),
+            board: self.board.clone(),
+            calendars: self.calendars.clone(),
+            goal: self.ground.goal.clone(),
+            release: self.release_name().map(str::to_owned),
+            releases: self.ground.releases.clone(),
+            running,
+            wishes,
+            held: HashMap::new(),
+        }
+    }
+
+    fn release_name(&self) -> Option<&str> {
+        self.ground.release.as_ref()?.metadata.name.as_deref()
+    }
+
+    /// Targets that are still to begin and whose calendars do not open in the years to come.
+    fn never_open(&self, now: Timestamp) -> Vec<String> {
+        let horizon = now.checked_add(LOOK_AHEAD).unwrap_or(Timestamp::MAX);
+        let release = self.release_name();
+        let mut known: HashMap<&super::Lane, bool> = HashMap::new();
+        let mut names: Vec<String> = self
+            .board
+            .targets()
+            .filter(|(_, target)| target.standing == Standing::Pending)
+            .filter(|(_, target)| {
+                let opens = || self.calendars.next_open(&target.lane, release, now, horizon).is_some();
+                !*known.entry(&target.lane).or_insert_with(opens)
+            })
+            .map(|(name, _)| name.to_string())
+            .collect();
+        names.sort_unstable();
+        names
+    }
+}
+
+/// The name of the release that an instance runs.
+fn running(instance: &Instance) -> Option<&str> {
+    Some(instance.status.as_ref()?.release.as_ref()?.name.as_str())
+}
+
+/// The groupings that list each establishment, by its name.
+fn groupings(objects: &dyn Objects) -> HashMap<String, BTreeSet<String>> {
+    let mut groupings: HashMap<String, BTreeSet<String>> = HashMap::new();
+    for one in objects.establishments() {
+        for member in one.spec.grouping.iter().flat_map(|grouping| &grouping.members) {
+            let name = one.metadata.name.clone().unwrap_or_default();
+            groupings.entry(member.name.clone()).or_default().insert(name);
+        }
+    }
+    groupings
+}
+
+/// All that could be a target.
+fn candidates(campaign: &Campaign, goal: &Goal, objects: &dyn Objects) -> Vec<Possible> {
+    if *goal == Goal::Existence {
+        return objects.establishments().into_iter().map(|one| to_be_made(campaign, one, objects)).collect();
+    }
+    let instances = objects.instances().into_iter().filter(|one| is_of(campaign, one));
+    instances.map(|one| there(one, objects)).collect()
+}
+
+/// Can an Instance that is there be a target of the campaign?
+fn is_of(campaign: &Campaign, instance: &Instance) -> bool {
+    instance.spec.application == campaign.spec.application
+        && instance.metadata.namespace.as_deref() == Some(&campaign.spec.namespace)
+        && instance.metadata.deletion_timestamp.is_none()
+}
+
+fn to_be_made(campaign: &Campaign, establishment: Arc<Establishment>, objects: &dyn Objects) -> Possible {
+    let name = establishment.metadata.name.clone().unwrap_or_default();
+    let instance = objects.instance(&campaign.spec.namespace, &bodies::instance_name(&campaign.spec, &name));
+    let labels = establishment.metadata.labels.clone();
+    Possible { name, labels, instance, establishment: Some(establishment) }
+}
+
+fn there(instance: Arc<Instance>, objects: &dyn Objects) -> Possible {
+    let establishment = objects.establishment(&instance.spec.establishment);
+    let labels = instance.metadata.labels.clone();
+    let name = instance.metadata.name.clone().unwrap_or_default();
+    Possible { name, labels, instance: Some(instance), establishment }
+}
