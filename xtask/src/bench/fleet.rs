@@ -19,6 +19,8 @@ const NAMESPACE: &str = "gotocloud";
 pub struct Fleet {
     pub application: Application,
     pub release: Release,
+    /// The releases after it; the first is of another image.
+    pub next_releases: Vec<Release>,
     pub platform: Platform,
     pub establishments: Vec<Establishment>,
     pub instances: Vec<Instance>,
@@ -33,28 +35,14 @@ impl Fleet {
             "database": {"cpu": "250m", "memory": "512Mi", "storage": "5Gi"},
         });
         let stage = json!({"minReplicas": 1, "databaseInstances": 1});
-        let image = |name: &str| format!("registry.example/bench/{name}@sha256:{}", "0".repeat(64));
-        let component = |name: &str, path: &str| {
-            json!({
-                "name": name, "image": image(name), "ports": [{"name": "http", "port": 8080}],
-                "expose": {"port": "http", "path": path}, "health": {"port": "http", "path": "/healthz"},
-                "metrics": {"port": "http", "path": "/metrics"},
-                "env": [{"name": "ESTABLISHMENT", "value": "${establishment}"}, {"name": "DATABASE", "fromDatabase": "Uri"},
-                        {"name": "SESSION_KEY", "fromSecret": "session"}],
-                "scratch": [{"name": "tmp", "mountPath": "/tmp", "size": "64Mi"}],
-            })
-        };
         Ok(Self {
             application: object("Application", "bench", &json!({
                 "displayName": "Bench", "tenancy": "Dedicated", "versionScheme": "MajorMinor",
                 "sizes": {"verySmall": size, "small": size, "medium": size, "large": size, "veryLarge": size},
                 "stages": {"provisioned": stage, "partialProduction": stage, "fullProduction": stage},
             }))?,
-            release: object("Release", "bench-v1.0", &json!({
-                "application": "bench", "versionScheme": "MajorMinor", "version": "V1.0",
-                "components": [component("web", "/"), component("api", "/api")],
-                "generatedSecrets": [{"name": "session", "length": 32}],
-            }))?,
+            release: release(0)?,
+            next_releases: vec![release(1)?],
             platform: object("Platform", "bench", &json!({
                 "dnsZone": "bench.example.org",
                 "exposure": {"gateway": {"name": "public", "namespace": "gateway"}},
@@ -80,13 +68,29 @@ impl Fleet {
         })
     }
 
+    /// Has releases up to that minor version, instead of up to the first after the one that runs.
+    pub fn releases_until(&mut self, minor: u32) -> anyhow::Result<()> {
+        self.next_releases = (1..=minor).map(release).collect::<Result<_, _>>()?;
+        Ok(())
+    }
+
+    /// Takes the release out of what the Instances ask for, so that campaigns choose it.
+    pub async fn let_campaigns_choose(&self, client: &Client) -> anyhow::Result<()> {
+        let mut instances = self.instances.clone();
+        instances.iter_mut().for_each(|one| one.spec.release = None);
+        Self::apply_all(client, &instances).await
+    }
+
     /// Applies all but the instances.
     pub async fn lay_ground(&self, client: &Client) -> anyhow::Result<()> {
         let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}});
         let namespaces: Api<k8s_openapi::api::core::v1::Namespace> = Api::all(client.clone());
         namespaces.patch(NAMESPACE, &parameters(), &Patch::Apply(&namespace)).await?;
         Api::<Application>::all(client.clone()).patch("bench", &parameters(), &Patch::Apply(&self.application)).await?;
-        Api::<Release>::all(client.clone()).patch("bench-v1.0", &parameters(), &Patch::Apply(&self.release)).await?;
+        for release in std::iter::once(&self.release).chain(&self.next_releases) {
+            let api = Api::<Release>::all(client.clone());
+            api.patch(&release.name_any(), &parameters(), &Patch::Apply(release)).await?;
+        }
         Api::<Platform>::all(client.clone()).patch("bench", &parameters(), &Patch::Apply(&self.platform)).await?;
         let establishments: Api<Establishment> = Api::all(client.clone());
         stream::iter(&self.establishments)
@@ -102,8 +106,12 @@ impl Fleet {
 
     /// Applies the instances.
     pub async fn apply(&self, client: &Client) -> anyhow::Result<()> {
+        Self::apply_all(client, &self.instances).await
+    }
+
+    async fn apply_all(client: &Client, all: &[Instance]) -> anyhow::Result<()> {
         let instances: Api<Instance> = Api::namespaced(client.clone(), NAMESPACE);
-        stream::iter(&self.instances)
+        stream::iter(all)
             .map(|one| {
                 let instances = instances.clone();
                 async move { instances.patch(&one.name_any(), &parameters(), &Patch::Apply(one)).await.map(|_| ()) }
@@ -165,6 +173,27 @@ pub async fn wait_for(
 /// The field manager of the benchmark's own writes.
 pub fn parameters() -> PatchParams {
     PatchParams::apply("bench").force()
+}
+
+/// The release of that minor version, each of another image.
+fn release(minor: u32) -> anyhow::Result<Release> {
+    let image = |name: &str| format!("registry.example/bench/{name}@sha256:{minor:064}");
+    let component = |name: &str, path: &str| {
+        json!({
+            "name": name, "image": image(name), "ports": [{"name": "http", "port": 8080}],
+            "expose": {"port": "http", "path": path}, "health": {"port": "http", "path": "/healthz"},
+            "metrics": {"port": "http", "path": "/metrics"},
+            "env": [{"name": "ESTABLISHMENT", "value": "${establishment}"}, {"name": "DATABASE", "fromDatabase": "Uri"},
+                    {"name": "SESSION_KEY", "fromSecret": "session"}],
+            "scratch": [{"name": "tmp", "mountPath": "/tmp", "size": "64Mi"}],
+        })
+    };
+    let spec = json!({
+        "application": "bench", "versionScheme": "MajorMinor", "version": format!("V1.{minor}"),
+        "components": [component("web", "/"), component("api", "/api")],
+        "generatedSecrets": [{"name": "session", "length": 32}],
+    });
+    object("Release", &format!("bench-v1.{minor}"), &spec)
 }
 
 fn object<K: DeserializeOwned>(kind: &str, name: &str, spec: &Value) -> anyhow::Result<K> {

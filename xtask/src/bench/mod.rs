@@ -1,7 +1,9 @@
 //! What do instances cost, beside what they must cost? Benchmarks print one line of JSON, and judge nothing.
 
+mod campaign;
 mod fleet;
 mod idle;
+mod planning;
 mod provision;
 mod raw;
 
@@ -18,6 +20,8 @@ pub enum BenchCommand {
     Provision(ProvisionArgs),
     /// What the operator writes and lists while nothing changes.
     Idle(IdleArgs),
+    /// What a campaign costs: to decide, in writes, and in time beside a perfect scheduler.
+    Campaign(CampaignArgs),
 }
 
 /// How to measure provisioning.
@@ -45,6 +49,17 @@ pub struct IdleArgs {
     json: bool,
 }
 
+/// How to measure a campaign.
+#[derive(Args)]
+pub struct CampaignArgs {
+    /// How many targets. All are decided about; at most 133 are upgraded on a cluster.
+    #[arg(long, default_value_t = 133)]
+    targets: u32,
+    /// End with one line of JSON only.
+    #[arg(long)]
+    json: bool,
+}
+
 /// Runs a benchmark.
 pub fn run(command: &BenchCommand) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
@@ -52,6 +67,7 @@ pub fn run(command: &BenchCommand) -> anyhow::Result<()> {
         match command {
             BenchCommand::Provision(arguments) => provision::run(arguments).await,
             BenchCommand::Idle(arguments) => idle::run(arguments).await,
+            BenchCommand::Campaign(arguments) => campaign::run(arguments).await,
         }
     })
 }
