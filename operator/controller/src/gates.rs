@@ -101,7 +101,7 @@ async fn ask(gate: &Gate, instance: &Instance, catalogue: &Catalogue, clock: &Cl
     let Some(question) =
         gates::question(gate, &namespace, inputs::name_of(instance), establishment, since, clock.now())
     else {
-        return Gates::Unknown(format!("the gate {} has to be true for {}", gate.name, gates::during(gate)));
+        return Gates::Unknown(format!("the gate {} has to be true for {:#}", gate.name, gates::during(gate)));
     };
     let platform = inputs::placed_on(instance).and_then(|name| catalogue.platforms.get(&ObjectRef::new(name)));
     let monitoring = platform.as_ref().and_then(|platform| platform.spec.monitoring.as_ref());
@@ -117,8 +117,6 @@ async fn ask(gate: &Gate, instance: &Instance, catalogue: &Catalogue, clock: &Cl
 
 /// Asks a Prometheus for the samples of a range.
 async fn query(url: &str, question: &Question) -> Result<Vec<Series>, String> {
-    let uri: http::Uri = url.parse().map_err(|error| format!("{url} is no address: {error}"))?;
-    let client = kube::Client::try_from(kube::Config::new(uri)).map_err(|error| explained(&error))?;
     let body = form_urlencoded::Serializer::new(String::new())
         .append_pair("query", &question.query)
         .append_pair("start", &question.from.as_second().to_string())
@@ -129,12 +127,30 @@ async fn query(url: &str, question: &Question) -> Result<Vec<Series>, String> {
         .header(http::header::CONTENT_TYPE, "application/x-www-form-urlencoded")
         .body(body.into_bytes())
         .map_err(|error| error.to_string())?;
-    let answer: Value = client.request(request).await.map_err(|error| format!("{url}: {}", explained(&error)))?;
+    let answer: Value = client(url)?.request(request).await.map_err(|error| format!("{url}: {}", refusal(&error)))?;
     if answer["status"] != "success" {
         return Err(format!("{url}: {}", answer["error"].as_str().unwrap_or("no reason given")));
     }
     let series = answer["data"]["result"].as_array().map_or(&[][..], Vec::as_slice);
     Ok(series.iter().map(|one| samples(&one["values"])).collect())
+}
+
+fn client(url: &str) -> Result<kube::Client, String> {
+    let uri: http::Uri = url.parse().map_err(|error| format!("{url} is no address: {error}"))?;
+    let mut config = kube::Config::new(uri);
+    // It trusts nobody, as it speaks to nobody by TLS. Where nothing is said it looks for the machine's certificates, and
+    // fails where there are none, as in the operator's image.
+    config.root_cert = Some(Vec::new());
+    kube::Client::try_from(config).map_err(|error| explained(&error))
+}
+
+/// Why there is no answer, in Prometheus's own words where it has some.
+fn refusal(error: &kube::Error) -> String {
+    let kube::Error::Api(status) = error else { return explained(error) };
+    // What is no Status of Kubernetes is kept as it came.
+    let body: Option<Value> = serde_json::from_str(&status.message).ok();
+    let said = body.as_ref().and_then(|body| body["error"].as_str());
+    said.map_or_else(|| format!("it answers with HTTP {}", status.code), ToOwned::to_owned)
 }
 
 fn samples(values: &Value) -> Series {
@@ -144,4 +160,40 @@ fn samples(values: &Value) -> Series {
         Some((time, pair[1].as_str()?.parse().unwrap_or(f64::NAN)))
     };
     values.as_array().into_iter().flatten().filter_map(sample).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kube::core::Status;
+    use std::process::Command;
+
+    #[tokio::test]
+    async fn it_is_asked_where_the_machine_has_no_certificates() {
+        const WITHOUT: &str = "GOTOCLOUD_TEST_WITHOUT_CERTIFICATES";
+        if std::env::var_os(WITHOUT).is_some() {
+            client("http://prometheus.monitoring:9090").unwrap();
+            return;
+        }
+        // Where certificates are looked for is said in the environment, so that takes a process of its own.
+        let output = Command::new(std::env::current_exe().unwrap())
+            .args(["gates::tests::it_is_asked_where_the_machine_has_no_certificates", "--exact"])
+            .env(WITHOUT, "")
+            .env("SSL_CERT_FILE", "/nowhere/certificates.pem")
+            .env("SSL_CERT_DIR", "/nowhere")
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success() && said.contains("1 passed"), "{said}");
+    }
+
+    #[test]
+    fn a_refusal_is_told_in_prometheus_own_words_and_never_as_a_page() {
+        let told = |body: &str, code: u16| {
+            refusal(&kube::Error::Api(Status::failure(body, "Failed to parse error data").with_code(code).boxed()))
+        };
+        let body = r#"{"status":"error","errorType":"execution","error":"found duplicate series"}"#;
+        assert_eq!(told(body, 422), "found duplicate series");
+        assert_eq!(told("<html>Bad Gateway</html>", 502), "it answers with HTTP 502");
+    }
 }

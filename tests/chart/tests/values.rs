@@ -38,6 +38,29 @@ fn a_digest_that_is_none_is_refused() {
     assert!(refusal.contains("at '/image/digest'"), "{refusal}");
 }
 
+/// One that named both would let the operator out to only one of the two, and one that named neither to everything.
+#[test]
+fn a_prometheus_is_in_a_namespace_or_in_a_network_and_never_in_both() {
+    for (prometheus, says) in [
+        (
+            r#"[{"namespace": "monitoring", "cidr": "10.1.2.4/32", "port": 9090}]"#,
+            "'oneOf' failed, subschemas 0, 1 matched",
+        ),
+        (r#"[{"port": 9090}]"#, "'oneOf' failed, none matched"),
+        (
+            r#"[{"cidr": "10.1.2.4/32", "podLabels": {"app": "prometheus"}, "port": 9090}]"#,
+            "'namespace' required, if 'podLabels' exists",
+        ),
+        (r#"[{"namespace": "monitoring"}]"#, "missing property 'port'"),
+    ] {
+        let refusal = refusal(&["--set-json", &format!("networkPolicy.prometheus={prometheus}")]);
+        assert!(
+            refusal.contains("at '/networkPolicy/prometheus/0'") && refusal.contains(says),
+            "{prometheus}: {refusal}"
+        );
+    }
+}
+
 #[test]
 fn a_cluster_too_old_is_refused() {
     let refusal = refusal(&["--kube-version", "1.32.0"]);

@@ -9,6 +9,7 @@
 //!   tests/harness/stages ──► stages ─────────┘    and the optional controllers
 //!
 //!   tests/tools/postgres ──► postgres: one server, TLS only, an administrator who is no superuser
+//!   tests/tools/prometheus ► prometheus: one server, and metrics for it to scrape that a test changes at will
 //! ```
 //!
 //! Nothing here runs inside a pod and nothing is downloaded but through package registries. Everything built or
@@ -29,6 +30,7 @@ pub mod postgres;
 pub mod prerequisites;
 mod processes;
 pub mod progress;
+pub mod prometheus;
 pub mod replay;
 pub mod stages;
 pub mod tools;
@@ -41,4 +43,5 @@ pub use operator::{Build, OperatorOptions, OperatorProcess};
 pub use optional_apis::OptionalApi;
 pub use postgres::{PostgresServer, StartOptions};
 pub use progress::{Progress, Silent, Terminal};
+pub use prometheus::{Exposition, Prometheus};
 pub use tools::{Tool, Tools};

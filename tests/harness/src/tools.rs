@@ -30,6 +30,8 @@ pub enum Tool {
     Kwokctl,
     /// Renders and installs the chart.
     Helm,
+    /// Answers the gates of campaigns.
+    Prometheus,
 }
 
 /// What builds alike: one go.mod, one set of pinned versions.
@@ -39,6 +41,7 @@ enum Group {
     Etcd,
     Kwok,
     Helm,
+    Prometheus,
 }
 
 impl Tool {
@@ -54,7 +57,7 @@ impl Tool {
     ];
 
     /// Every tool there is.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Kwokctl,
         Self::Kwok,
         Self::Etcd,
@@ -63,6 +66,7 @@ impl Tool {
         Self::KubeScheduler,
         Self::Kubectl,
         Self::Helm,
+        Self::Prometheus,
     ];
 
     /// The name of the program's file.
@@ -77,6 +81,7 @@ impl Tool {
             Self::Kwok => "kwok",
             Self::Kwokctl => "kwokctl",
             Self::Helm => "helm",
+            Self::Prometheus => "prometheus",
         }
     }
 
@@ -88,6 +93,7 @@ impl Tool {
             Self::Etcd => Group::Etcd,
             Self::Kwok | Self::Kwokctl => Group::Kwok,
             Self::Helm => Group::Helm,
+            Self::Prometheus => Group::Prometheus,
         }
     }
 
@@ -101,6 +107,7 @@ impl Tool {
             Self::Kwok => "sigs.k8s.io/kwok/cmd/kwok",
             Self::Kwokctl => "sigs.k8s.io/kwok/cmd/kwokctl",
             Self::Helm => "helm.sh/helm/v4/cmd/helm",
+            Self::Prometheus => "github.com/prometheus/prometheus/cmd/prometheus",
         }
     }
 }
@@ -112,6 +119,7 @@ impl Group {
             Self::Etcd => "etcd",
             Self::Kwok => "kwok",
             Self::Helm => "helm",
+            Self::Prometheus => "prometheus",
         }
     }
 
@@ -122,6 +130,17 @@ impl Group {
             Self::Etcd => "go.etcd.io/etcd/server/v3",
             Self::Kwok => "sigs.k8s.io/kwok",
             Self::Helm => "helm.sh/helm/v4",
+            Self::Prometheus => "github.com/prometheus/prometheus",
+        }
+    }
+
+    /// Build tags, separated by commas. Prometheus does without the clients of all the clouds it could find targets in,
+    /// which are most of it: the tests name their targets. Its web pages are left out as well, as they come only with
+    /// a tag and are not in the module.
+    const fn tags(self) -> &'static str {
+        match self {
+            Self::Prometheus => "remove_all_sd",
+            Self::Kubernetes | Self::Etcd | Self::Kwok | Self::Helm => "",
         }
     }
 
@@ -142,7 +161,7 @@ impl Group {
                 ]
             }
             Self::Helm => vec![("helm.sh/helm/v4/internal/version.version", version)],
-            Self::Etcd | Self::Kwok => Vec::new(),
+            Self::Etcd | Self::Kwok | Self::Prometheus => Vec::new(),
         };
         stamps.iter().fold("-s -w".to_owned(), |flags, (variable, value)| format!("{flags} -X {variable}={value}"))
     }
@@ -196,6 +215,7 @@ struct Build {
     folder: PathBuf,
     version: String,
     linker_flags: String,
+    tags: &'static str,
 }
 
 /// The builds worked out so far: one for each group, as reading the pins and asking Go its version takes time.
@@ -233,21 +253,26 @@ impl Build {
         let version = required_version(&go_mod, group.module())
             .with_context(|| format!("tests/tools/{}/go.mod does not require {}", group.folder(), group.module()))?;
         let linker_flags = group.linker_flags(&version);
-        let fingerprint = cache::fingerprint(&[
+        let tags = group.tags();
+        let mut decisive = vec![
             go_mod.as_bytes(),
             go_sum.as_bytes(),
             linker_flags.as_bytes(),
             go_version.as_bytes(),
             std::env::consts::ARCH.as_bytes(),
-        ]);
+        ];
+        if !tags.is_empty() {
+            decisive.push(tags.as_bytes());
+        }
+        let fingerprint = cache::fingerprint(&decisive);
         let folder = cache::root()?.join("tools").join(format!("{}-{fingerprint}", group.folder()));
-        Ok(Self { module_folder, folder, version, linker_flags })
+        Ok(Self { module_folder, folder, version, linker_flags, tags })
     }
 
     fn run(&self, tool: Tool, path: &Path) -> anyhow::Result<()> {
         let scratch = cache::scratch_beside(path)?;
         let output = Command::new("go")
-            .args(["build", "-mod=readonly", "-trimpath", "-buildvcs=false", "-ldflags"])
+            .args(["build", "-mod=readonly", "-trimpath", "-buildvcs=false", "-tags", self.tags, "-ldflags"])
             .arg(&self.linker_flags)
             .arg("-o")
             .arg(&scratch)
