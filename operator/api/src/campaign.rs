@@ -416,6 +416,23 @@ pub struct Counts {
     pub unreachable: u32,
 }
 
+impl Counts {
+    /// How many stand where, by the names of the fields.
+    pub fn by_standing(&self) -> [(&'static str, u32); 9] {
+        [
+            ("pending", self.pending),
+            ("running", self.running),
+            ("soaking", self.soaking),
+            ("done", self.done),
+            ("unneeded", self.unneeded),
+            ("failed", self.failed),
+            ("skipped", self.skipped),
+            ("pinned", self.pinned),
+            ("unreachable", self.unreachable),
+        ]
+    }
+}
+
 /// Where a wave is.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]

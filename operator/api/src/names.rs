@@ -48,6 +48,9 @@ pub const ANNOTATION_ALLOW_REMOVALS_UNTIL: &str = "gotocloud.amue.fr/allow-remov
 /// Annotation on an Instance: when a person took and verified a backup of its database, RFC 3339.
 pub const ANNOTATION_BACKED_UP_AT: &str = "gotocloud.amue.fr/backed-up-at";
 
+/// Annotation on an Instance: when a backup of its database was last restored elsewhere and found good, RFC 3339.
+pub const ANNOTATION_RESTORE_DRILLED_AT: &str = "gotocloud.amue.fr/restore-drilled-at";
+
 /// Annotation on an Instance: the database server, as `HOST:PORT`, to which a person moved its data.
 pub const ANNOTATION_DATABASE_MOVED_TO: &str = "gotocloud.amue.fr/database-moved-to";
 

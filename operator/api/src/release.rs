@@ -66,6 +66,11 @@ pub struct ReleaseSpec {
     /// Does it mend a vulnerability? Then establishments cannot defer it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub security: bool,
+    /// At most how many days ago a restore of an instance's backup must have been tried and found good before the
+    /// instance goes to this release; it says so by the annotation `gotocloud.amue.fr/restore-drilled-at`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 3650))]
+    pub restore_drill_within_days: Option<u32>,
 }
 
 /// The oldest version of another application that this one works with, where the establishment has it at all.

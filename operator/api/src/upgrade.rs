@@ -59,6 +59,9 @@ pub struct UpgradeStatus {
     /// The backup taken for the present step, once it is verified.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backup: Option<String>,
+    /// Name of the Job that moves the data in the present step, once it was seen: it is not made a second time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub migration: Option<String>,
     /// What it waits for, or why it failed: a sentence.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub message: String,

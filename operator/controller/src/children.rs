@@ -6,7 +6,7 @@ use gotocloud_planner::{
     Kind, ObjectKey, fingerprint,
     health::{Health, assess},
     ownership,
-    snapshot::Observed,
+    snapshot::{NamespaceOf, Observed},
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectMeta};
 use kube::api::DynamicObject;
@@ -62,8 +62,8 @@ struct Child {
 pub struct NamespaceRecord {
     /// The Instance its labels name.
     pub owner: InstanceRef,
-    /// Its labels.
-    pub labels: BTreeMap<String, String>,
+    /// The establishment and the application that its labels name.
+    pub of: NamespaceOf,
     /// Is it being deleted?
     pub terminating: bool,
     /// The data it keeps for an Instance that is gone: since when, what, and on which platform.
@@ -160,6 +160,8 @@ impl Children {
             *known = Child { version, fields, health, terminating, uid: uid.into(), is_scaled, ..known.clone() };
             return is_news.then_some(owner);
         }
+        // One more, not twice as many: an Instance's objects are few, and stay as many.
+        children.reserve_exact(1);
         children.push(Child {
             kind: seen.kind,
             name: name.into(),
@@ -315,14 +317,16 @@ fn is_in_place(seen: &Seen, owner: &InstanceRef) -> bool {
 }
 
 fn namespace_record(owner: &InstanceRef, metadata: &ObjectMeta) -> NamespaceRecord {
-    let labels = metadata.labels.clone().unwrap_or_default();
+    let none = BTreeMap::new();
+    let labels = metadata.labels.as_ref().unwrap_or(&none);
     let annotation =
         |key: &str| metadata.annotations.as_ref().and_then(|all| all.get(key)).cloned().unwrap_or_default();
     let platform = labels.get(names::LABEL_PLATFORM).cloned().unwrap_or_default();
     let retained = labels
         .contains_key(names::LABEL_RETAINED)
         .then(|| (annotation(names::ANNOTATION_RETAINED_AT), annotation(names::ANNOTATION_RETAINED_DATA), platform));
-    NamespaceRecord { owner: owner.clone(), terminating: metadata.deletion_timestamp.is_some(), retained, labels }
+    let of = NamespaceOf::labelled(labels);
+    NamespaceRecord { owner: owner.clone(), of, terminating: metadata.deletion_timestamp.is_some(), retained }
 }
 
 /// Hash of the fields that the operator owns by server-side apply. It changes when somebody takes one of them over,

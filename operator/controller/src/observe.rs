@@ -109,8 +109,9 @@ impl Observation {
         let workload = gotocloud_api::names::workload_namespace(inputs::name_of(&self.instance));
         let record = children.namespace(&workload);
         let terminating = record.as_ref().is_some_and(|record| record.terminating);
+        let holder = record.as_ref().map(|record| (&*record.owner.namespace, &*record.owner.name, &record.of));
         Sight {
-            namespace: namespace_holder(&self.instance, record.as_ref().map(|record| &record.labels), terminating),
+            namespace: namespace_holder(&self.instance, holder, terminating),
             children: children.of(&reference(&self.instance), |key| key.recorded_in(&self.instance).map(str::to_owned)),
         }
     }
@@ -191,7 +192,10 @@ fn terms(instance: &Instance, catalogue: &Catalogue, establishment: Option<&Esta
     let neighbours = catalogue.running_beside(instance);
     let scheme =
         |application: &str| catalogue.applications.get(&ObjectRef::new(application)).map(|one| one.spec.version_scheme);
-    terms.hold = release.as_deref().and_then(|release| campaign::targets::unmet(release, &neighbours, &scheme));
+    terms.hold = release.as_deref().and_then(|release| {
+        campaign::targets::unmet(release, &neighbours, &scheme)
+            .or_else(|| campaign::targets::undrilled(release, instance, now))
+    });
     // Whether a campaign may begin was looked at when it began.
     if terms.hold.is_none() && wanted.rollout.is_none() {
         let freezes: Vec<(String, ChangeFreezeSpec)> = catalogue.freezes();

@@ -6,8 +6,8 @@ use crate::{
     path::Graph,
     upgrade::{Gates, Terms},
 };
-use gotocloud_api::{Application, Establishment, Instance, Platform, Release};
-use std::collections::BTreeSet;
+use gotocloud_api::{Application, Establishment, Instance, Platform, Release, names};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// All that decides about one Instance, as it was observed.
 #[derive(Clone, Debug)]
@@ -78,6 +78,23 @@ pub enum NamespaceHolder {
     },
     /// Another Instance, as `NAMESPACE/NAME`.
     Another(String),
+}
+
+/// Whom a namespace is for, by its labels.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NamespaceOf {
+    /// Name of the establishment.
+    pub establishment: Option<Box<str>>,
+    /// Name of the application.
+    pub application: Option<Box<str>>,
+}
+
+impl NamespaceOf {
+    /// What those labels say.
+    pub fn labelled(labels: &BTreeMap<String, String>) -> Self {
+        let label = |key: &str| labels.get(key).map(|value| value.as_str().into());
+        Self { establishment: label(names::LABEL_ESTABLISHMENT), application: label(names::LABEL_APPLICATION) }
+    }
 }
 
 /// An object that carries the Instance's labels, as last seen.

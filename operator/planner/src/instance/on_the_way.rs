@@ -42,7 +42,16 @@ pub(super) fn next(
     }
     let seen = seen(snapshot, plan, outcome, record, now);
     let course = Course { releases: snapshot.way.releases, terms: &snapshot.way.terms, seen: &seen, now };
-    upgrade::next(record, wanted.as_ref(), current, course).or_else(|| record.cloned())
+    let after = upgrade::next(record, wanted.as_ref(), current, course).or_else(|| record.cloned());
+    after.map(|record| with_its_migration(snapshot, plan, record))
+}
+
+/// The record with the Job that moves the data, where that is seen for the first time.
+fn with_its_migration(snapshot: &Snapshot<'_>, plan: &Plan<'_>, record: UpgradeStatus) -> UpgradeStatus {
+    let is_news = record.phase == UpgradePhase::Migrate
+        && record.migration.is_none()
+        && health(snapshot, plan, Kind::Job, &record).is_some();
+    if is_news { UpgradeStatus { migration: Some(upgrade::attempt_name(&record)), ..record } } else { record }
 }
 
 /// What is seen of the instance, as far as its way depends on it.
@@ -118,16 +127,26 @@ fn migration(snapshot: &Snapshot<'_>, plan: &Plan<'_>, record: &UpgradeStatus) -
         Some(Health::Failed(why)) => {
             Migration::Failed(format!("the migration failed: {why}"), snapshot.way.migration_log.clone())
         }
-        Some(Health::Progressing(_) | Health::Unjudged) | None => Migration::Running,
+        Some(Health::Progressing(_) | Health::Unjudged) => Migration::Running,
+        None => match &record.migration {
+            None => Migration::Running,
+            Some(job) => {
+                let why =
+                    format!("the migration's Job {job} was deleted before it ended: how far it came is not known");
+                Migration::Failed(why, String::new())
+            }
+        },
     }
 }
 
 /// What is to be told, with how the instance's way stands: one that is not where it is asked to be is not ready, however
-/// well it runs where it is.
+/// well it runs where it is; one that failed and was left waits for a person, and not for its pods.
 pub(super) fn told(mut judged: Vec<Judged>, instance: &Instance, record: Option<&UpgradeStatus>) -> Vec<Judged> {
     use ConditionType::{Ready, Reconciling, Stalled};
-    let is_ready = |one: &Judged| one.kind == Ready && one.status == Some(true);
-    let Some(record) = record.filter(|_| judged.iter().any(is_ready)) else { return judged };
+    let is = |one: &Judged, kind: ConditionType| one.kind == kind && one.status == Some(true);
+    let (is_ready, is_stalled) = (judged.iter().any(|one| is(one, Ready)), judged.iter().any(|one| is(one, Stalled)));
+    let is_told = |record: &&UpgradeStatus| is_ready || (record.phase == UpgradePhase::Failed && !is_stalled);
+    let Some(record) = record.filter(is_told) else { return judged };
     let is_asked = instance.spec.release.as_ref() == Some(&record.to);
     let verdict = match record.phase {
         UpgradePhase::Preflight

@@ -7,11 +7,10 @@ use crate::{
     health::Health,
     inputs::{self, Inputs, full_name},
     objects::{Kind, ObjectKey},
-    ownership,
     plan::{DatabaseRequest, InstanceMetadata, Plan, Refusal, Step, Verdict, Waiting},
     render::{self, Rendered, Surroundings},
     revision::{self, Choice},
-    snapshot::{NamespaceHolder, Observed, Pinned, Snapshot},
+    snapshot::{NamespaceHolder, NamespaceOf, Observed, Pinned, Snapshot},
     upgrade,
 };
 use gotocloud_api::{
@@ -80,7 +79,7 @@ fn carry_out<'a>(
     inputs: Inputs<'a>,
     rendered: Rendered,
     revision: RevisionStatus,
-    kept: Option<ObjectKey>,
+    kept: Vec<ObjectKey>,
 ) -> Plan<'a> {
     let mut wanted: BTreeSet<ObjectKey> = rendered.objects.iter().map(|object| object.key.clone()).collect();
     wanted.extend(rendered.secrets.iter().map(|secret| secret.key().clone()));
@@ -145,8 +144,8 @@ fn pods_are_gone(snapshot: &Snapshot<'_>, rendered: &Rendered) -> bool {
 
 /// What pods are made from.
 enum Pin {
-    /// It is settled: by this revision. The one before is `kept` until the status no longer speaks of it.
-    Settled { revision: RevisionStatus, kept: Option<ObjectKey> },
+    /// It is settled: by this revision. The one before is `kept` until there is another: it may be gone back to.
+    Settled { revision: RevisionStatus, kept: Vec<ObjectKey> },
     /// It cannot be told before this `ControllerRevision` is read.
     Needs(ObjectKey),
 }
@@ -161,10 +160,13 @@ fn pin(snapshot: &Snapshot<'_>, inputs: &Inputs<'_>, rendered: &mut Rendered) ->
     let (Choice::Pinned, Some(running)) = (choice, running) else {
         rendered.push(render::revision_object(inputs, &today, &rendered.objects)?);
         let before = running.filter(|running| running.running != today);
-        let kept = before.map(|before| revision::key(&inputs.namespace, &before.running));
+        let kept = match before {
+            Some(before) => vec![revision::key(&inputs.namespace, &before.running)],
+            None => other_revisions(snapshot, &revision::key(&inputs.namespace, &today)),
+        };
         return Ok(Pin::Settled {
             revision: RevisionStatus { running: today, asked, ..RevisionStatus::default() },
-            kept: kept.filter(|kept| find(snapshot, kept).is_some()),
+            kept: kept.into_iter().filter(|kept| find(snapshot, kept).is_some()).collect(),
         });
     };
     let key = revision::key(&inputs.namespace, &running.running);
@@ -194,7 +196,15 @@ fn pin(snapshot: &Snapshot<'_>, inputs: &Inputs<'_>, rendered: &mut Rendered) ->
         pending: Some(today),
         pending_changes,
     };
-    Ok(Pin::Settled { revision, kept: None })
+    Ok(Pin::Settled { revision, kept: other_revisions(snapshot, &key) })
+}
+
+/// The revisions that are there beside `running`: the one before, which stays until there is another.
+fn other_revisions(snapshot: &Snapshot<'_>, running: &ObjectKey) -> Vec<ObjectKey> {
+    let all = snapshot.children.iter().filter(|child| child.key.kind == Kind::ControllerRevision && !child.terminating);
+    all.filter(|child| child.key.namespace == running.namespace && child.key != *running)
+        .map(|child| child.key.clone())
+        .collect()
 }
 
 /// A database is not left behind by an edit of the Platform: what runs would start on an empty one.
@@ -259,6 +269,9 @@ fn applying(snapshot: &Snapshot<'_>, rendered: &Rendered) -> Vec<Step> {
             push_secret(snapshot, secret, &mut steps);
         }
         let observed = find(snapshot, &object.key);
+        if observed.is_none() && has_run(snapshot, &object.key) {
+            continue;
+        }
         let desired = crate::fingerprint::of(&object.manifest);
         let is_done = observed.is_some_and(|observed| is_as_applied(observed, &desired));
         match autoscaling::handing_over(object, &rendered.objects, observed, snapshot.instance, is_done) {
@@ -282,6 +295,12 @@ fn push_secret(snapshot: &Snapshot<'_>, secret: &crate::secrets::SecretRequest, 
     if !observed.is_some_and(|observed| is_as_applied(observed, &secret.fingerprint())) {
         steps.push(Step::EnsureSecret(secret.clone()));
     }
+}
+
+/// Is it a migration's Job that was there already? How far it came is not known, so it is not made a second time.
+fn has_run(snapshot: &Snapshot<'_>, key: &ObjectKey) -> bool {
+    let record = snapshot.instance.status.as_ref().and_then(|status| status.upgrade.as_ref());
+    key.kind == Kind::Job && record.is_some_and(|record| record.migration.as_deref() == Some(&*key.name))
 }
 
 /// Did it ever run?
@@ -389,19 +408,18 @@ pub(super) fn has_finalizer(instance: &Instance) -> bool {
     instance.metadata.finalizers.as_ref().is_some_and(|all| all.iter().any(|one| one == names::FINALIZER))
 }
 
-/// Who holds the namespace that `instance` needs, given its labels. One that keeps the data of an Instance of the same
+/// Who holds the namespace that `instance` needs, given the Instance that its labels name and whose they say it is. One that keeps the data of an Instance of the same
 /// name, but of another establishment or application, is another's: what it keeps is not for this one to read. One that
 /// the Instance's own status speaks of is its own, whatever somebody wrote on it since.
 pub fn namespace_holder(
     instance: &Instance,
-    labels: Option<&BTreeMap<String, String>>,
+    holder: Option<(&str, &str, &NamespaceOf)>,
     terminating: bool,
 ) -> NamespaceHolder {
-    let Some((namespace, name)) = labels.and_then(ownership::holder) else { return NamespaceHolder::Nobody };
+    let Some((namespace, name, of)) = holder else { return NamespaceHolder::Nobody };
     let holder = format!("{namespace}/{name}");
-    let label = |key: &str| labels.and_then(|labels| labels.get(key)).map(String::as_str);
-    let establishment = label(names::LABEL_ESTABLISHMENT).unwrap_or(&instance.spec.establishment);
-    let application = label(names::LABEL_APPLICATION).unwrap_or(&instance.spec.application);
+    let establishment = of.establishment.as_deref().unwrap_or(&instance.spec.establishment);
+    let application = of.application.as_deref().unwrap_or(&instance.spec.application);
     let is_lived_in = instance.status.as_ref().is_some_and(|status| status.namespace.is_some());
     if holder != full_name(instance) {
         NamespaceHolder::Another(holder)

@@ -205,6 +205,7 @@ fn begin(ended: Option<&UpgradeStatus>, wanted: &Wanted, current: &str, course: 
         started_at: at,
         finished_at: None,
         backup: kept.and_then(|ended| ended.backup.clone()),
+        migration: None,
         message: String::new(),
         log_tail: String::new(),
     };
@@ -319,7 +320,7 @@ fn verified(record: &UpgradeStatus, course: Course<'_>) -> UpgradeStatus {
     if let Some(next) =
         record.step.checked_add(1).filter(|next| usize::try_from(*next).is_ok_and(|at| at < record.path.len()))
     {
-        return first_phase(&UpgradeStatus { step: next, backup: None, ..record.clone() }, course);
+        return first_phase(&UpgradeStatus { step: next, backup: None, migration: None, ..record.clone() }, course);
     }
     if terms.soak > SignedDuration::ZERO && !terms.aborting {
         return entered(record, UpgradePhase::Soak, now, "it is watched");

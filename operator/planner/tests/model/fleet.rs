@@ -642,6 +642,7 @@ fn instance(place: &Place, goal: u8) -> Instance {
         since: time(),
         started_at: time(),
         finished_at: None,
+        migration: None,
         backup: record.backup.then(|| "b".to_owned()),
         message: String::new(),
         log_tail: String::new(),

@@ -215,3 +215,24 @@ fn each_try_has_a_job_of_its_own() {
     world.round();
     assert_ne!(job(&world).unwrap(), first);
 }
+
+#[test]
+fn a_migration_that_somebody_deletes_while_it_runs_does_not_run_a_second_time() {
+    let mut world = migrating(World::plain(), true);
+    ask(&mut world);
+    world.round();
+    let key = world.cluster.keys().into_iter().find(|key| key.kind == Kind::Job).unwrap();
+    assert_eq!(record(&world).migration.as_deref(), Some(&*key.name));
+    world.cluster.remove(&key);
+    world.round();
+    assert_eq!(world.cluster.of_kind(Kind::Job).len(), 0, "it is not made anew");
+    assert!(record(&world).message.contains("was deleted before it ended"), "{}", record(&world).message);
+    world.run();
+    assert_eq!(record(&world).phase, UpgradePhase::RolledBack);
+    // Another try is another Job.
+    world.edit(|one| one.spec.deletion_protection = Some(true));
+    world.round();
+    world.round();
+    assert_eq!(world.cluster.of_kind(Kind::Job).len(), 1);
+    assert_ne!(record(&world).migration.as_deref(), Some(&*key.name));
+}

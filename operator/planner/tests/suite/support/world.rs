@@ -12,8 +12,9 @@ use gotocloud_planner::{
     Kind, ObjectKey, Plan, Step, Verdict,
     inputs::{self, full_name},
     instance::{self, Event, Failure, Outcome, namespace_holder},
+    ownership,
     removals::Removal,
-    snapshot::{NamespaceHolder, Observed, OperatorIdentity},
+    snapshot::{NamespaceHolder, NamespaceOf, Observed, OperatorIdentity},
     upgrade::{Gates, Terms},
 };
 use jiff::{SignedDuration, Timestamp};
@@ -380,7 +381,10 @@ impl World {
         let name = names::workload_namespace(inputs::name_of(instance));
         let stored = self.cluster.objects.get(&ObjectKey::new(Kind::Namespace, "", &name));
         let labels = stored.map(|stored| cluster::labels(&stored.manifest, "labels"));
-        namespace_holder(instance, labels.as_ref(), stored.is_some_and(|stored| stored.terminating))
+        let labels = labels.unwrap_or_default();
+        let of = NamespaceOf::labelled(&labels);
+        let holder = ownership::holder(&labels).map(|(namespace, name)| (namespace, name, &of));
+        namespace_holder(instance, holder, stored.is_some_and(|stored| stored.terminating))
     }
 }
 
