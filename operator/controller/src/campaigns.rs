@@ -10,13 +10,13 @@ use crate::{
 use futures::{FutureExt as _, StreamExt as _, stream};
 use gotocloud_api::{
     Application, Campaign, CampaignStatus, ChangeFreezeSpec, Deferral, Establishment, Instance, Release,
-    campaign::{CampaignPhase, CampaignState},
+    campaign::{CampaignPhase, CampaignState, Decision, DecisionVerb},
     names,
 };
 use gotocloud_planner::{
     calendar::LOOK_AHEAD,
     campaign::{
-        Admission, FIELD_MANAGER, Moves, Objects, View, bodies, ownership,
+        Admission, FIELD_MANAGER, Moves, Objects, Places, View, bodies, ownership,
         report::{self, Detail, Facts},
     },
     path::Graph,
@@ -24,9 +24,12 @@ use gotocloud_planner::{
 };
 use jiff::{SignedDuration, Timestamp};
 use kube::{
-    Api, Client, ResourceExt as _,
+    Api, Client, Resource as _, ResourceExt as _,
     api::{Patch, PatchParams},
-    runtime::reflector::ObjectRef,
+    runtime::{
+        events::{Event, EventType},
+        reflector::ObjectRef,
+    },
 };
 use serde_json::json;
 use std::{
@@ -74,6 +77,8 @@ struct Live {
     /// Its status as last written, until the watch shows it.
     status: Option<CampaignStatus>,
     told: Option<Instant>,
+    /// Does its status say less than is known?
+    is_untold: bool,
     look_again: Option<Timestamp>,
     forecast: Forecast,
 }
@@ -160,7 +165,7 @@ impl Runner {
         let now = self.known.context.clock.now();
         let until = |at: Timestamp| Duration::try_from(at.duration_since(now)).unwrap_or(Duration::ZERO);
         let waits = self.live.values().flat_map(|live| {
-            let tell = (!live.view.changes.is_empty()).then_some(TELL_EVERY);
+            let tell = (live.is_untold || !live.view.changes.is_empty()).then_some(TELL_EVERY);
             live.look_again.map(until).into_iter().chain(tell)
         });
         waits.min().unwrap_or(LOOK_AGAIN).clamp(Duration::from_millis(20), LOOK_AGAIN)
@@ -172,6 +177,7 @@ impl Runner {
         self.live.retain(|name, live| {
             campaigns.iter().any(|one| one.name_any() == *name && one.metadata.uid.as_ref() == Some(&live.uid))
         });
+        self.count(&campaigns);
         for campaign in campaigns {
             // What has ended takes nobody more, whatever becomes of its targets; an edit of its spec opens it again.
             if is_over(&campaign) {
@@ -179,6 +185,19 @@ impl Runner {
                 continue;
             }
             self.carry_on(&campaign, &news).await;
+        }
+    }
+
+    /// Counts the targets of all campaigns, as their statuses tell.
+    fn count(&self, campaigns: &[Arc<Campaign>]) {
+        let metrics = &self.known.context.executor.cluster.metrics;
+        metrics.campaign_targets.reset();
+        metrics.campaign_phase.reset();
+        for (name, status) in campaigns.iter().filter_map(|one| Some((one.name_any(), one.status.as_ref()?))) {
+            metrics.campaign_phase.with_label_values(&[name.as_str(), &format!("{:?}", status.phase)]).set(1);
+            for (standing, count) in status.counts.by_standing() {
+                metrics.campaign_targets.with_label_values(&[name.as_str(), standing]).set(count.into());
+            }
         }
     }
 
@@ -228,6 +247,7 @@ impl Runner {
             begun,
             status,
             told,
+            is_untold: false,
             look_again: None,
             forecast,
         };
@@ -236,10 +256,11 @@ impl Runner {
 
     /// Puts what changed where it now stands.
     fn update(&mut self, campaign: &Arc<Campaign>, news: &News) {
+        let now = self.known.context.clock.now();
         let Some(live) = self.live.get_mut(&campaign.name_any()) else { return };
         let status = live.status.as_ref().or(campaign.status.as_ref());
         for who in news.instances.iter().filter(|who| *who.namespace == *campaign.spec.namespace) {
-            live.view.update(campaign, status, &self.known, &who.name);
+            live.view.update(campaign, status, &self.known, &who.name, now);
         }
     }
 
@@ -291,7 +312,11 @@ impl Runner {
     /// Decides and carries out once. Gives whether a wave began; none where the status could not be written.
     async fn step(&mut self, campaign: &Arc<Campaign>) -> Option<bool> {
         let now = self.known.context.clock.now();
-        let live = self.live.get_mut(&campaign.name_any())?;
+        let name = campaign.name_any();
+        let mut elsewhere = Places::default();
+        self.live.iter().filter(|(other, _)| **other != name).for_each(|(_, live)| elsewhere.add(&live.view.board));
+        let live = self.live.get_mut(&name)?;
+        live.view.board.set_elsewhere(elsewhere);
         // What was written and the watch does not show yet counts.
         let stored = live.status.clone().or_else(|| campaign.status.clone());
         let moves = live.view.decide(campaign, stored.as_ref(), now);
@@ -339,12 +364,13 @@ impl Runner {
             })
             || stored.as_ref().is_some_and(|stored| finished(stored) != finished(&status));
         let is_due = live.told.is_none_or(|told| told.elapsed() >= TELL_EVERY);
-        if stored.as_ref() == Some(&status) || !(presses || is_due) {
+        live.is_untold = stored.as_ref() != Some(&status);
+        if !live.is_untold || !(presses || is_due) {
             return Some(());
         }
-        for decision in
-            status.decisions.iter().filter(|one| stored.as_ref().is_none_or(|old| !old.decisions.contains(one)))
-        {
+        let is_news = |one: &&Decision| stored.as_ref().is_none_or(|old| !old.decisions.contains(one));
+        let news: Vec<Decision> = status.decisions.iter().filter(is_news).cloned().collect();
+        for decision in &news {
             tracing::info!(campaign = name, verb = ?decision.verb, subject = decision.subject, actor = decision.actor,
                 reason = decision.reason, "decided");
         }
@@ -358,6 +384,8 @@ impl Runner {
                 live.view.changes.clear();
                 live.begun.clear();
                 live.told = Some(Instant::now());
+                live.is_untold = false;
+                self.announce(campaign, &news).await;
                 Some(())
             }
             Err(error) => {
@@ -368,6 +396,27 @@ impl Runner {
                 );
                 live.look_again = now.checked_add(SignedDuration::from_secs(2)).ok();
                 None
+            }
+        }
+    }
+
+    /// Tells those who watch the campaign what was decided. That a single target begins is told by its Instance.
+    async fn announce(&self, campaign: &Campaign, decisions: &[Decision]) {
+        let context = &self.known.context;
+        for decision in decisions.iter().filter(|one| one.verb != DecisionVerb::Start || !one.subject.contains('/')) {
+            let is_warning = matches!(decision.verb, DecisionVerb::Fail | DecisionVerb::RollBack);
+            let note = format!("{} by {}: {}", decision.subject, decision.actor, decision.reason);
+            let event = Event {
+                type_: if is_warning { EventType::Warning } else { EventType::Normal },
+                reason: format!("{:?}", decision.verb),
+                // The API server refuses longer notes.
+                note: Some(note.chars().take(1000).collect()),
+                action: "CarryOn".to_owned(),
+                secondary: None,
+            };
+            context.executor.cluster.metrics.writes.with_label_values(&["create", "Event"]).inc();
+            if let Err(error) = context.recorder.publish(&event, &campaign.object_ref(&())).await {
+                tracing::warn!(campaign = campaign.name_any(), %error, "an event was not written");
             }
         }
     }

@@ -24,6 +24,10 @@ pub struct Metrics {
     pub database_operations: IntCounterVec,
     /// Instances whose removals wait for a person's word.
     pub removals_held: IntGauge,
+    /// Targets of campaigns, by `campaign` and `standing`.
+    pub campaign_targets: IntGaugeVec,
+    /// 1 for the phase that a campaign is in, by `campaign` and `phase`.
+    pub campaign_phase: IntGaugeVec,
 }
 
 impl Metrics {
@@ -54,6 +58,14 @@ impl Metrics {
                 "gotocloud_removals_held",
                 "Instances whose removals wait for a person's word.",
             )?,
+            campaign_targets: IntGaugeVec::new(
+                Opts::new("gotocloud_campaign_targets", "Targets of campaigns."),
+                &["campaign", "standing"],
+            )?,
+            campaign_phase: IntGaugeVec::new(
+                Opts::new("gotocloud_campaign_phase", "1 for the phase that a campaign is in."),
+                &["campaign", "phase"],
+            )?,
         };
         let registry = &metrics.registry;
         registry.register(Box::new(metrics.reconciliations.clone()))?;
@@ -64,6 +76,8 @@ impl Metrics {
         registry.register(Box::new(metrics.leader.clone()))?;
         registry.register(Box::new(metrics.database_operations.clone()))?;
         registry.register(Box::new(metrics.removals_held.clone()))?;
+        registry.register(Box::new(metrics.campaign_targets.clone()))?;
+        registry.register(Box::new(metrics.campaign_phase.clone()))?;
         #[cfg(target_os = "linux")]
         registry.register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))?;
         Ok(metrics)

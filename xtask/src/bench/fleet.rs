@@ -77,7 +77,9 @@ impl Fleet {
     /// Takes the release out of what the Instances ask for, so that campaigns choose it.
     pub async fn let_campaigns_choose(&self, client: &Client) -> anyhow::Result<()> {
         let mut instances = self.instances.clone();
-        instances.iter_mut().for_each(|one| one.spec.release = None);
+        for one in &mut instances {
+            one.spec.release = None;
+        }
         Self::apply_all(client, &instances).await
     }
 

@@ -28,7 +28,7 @@ impl Times {
     }
 }
 
-/// How long each decision of a whole campaign took, with all that goes with it: the target that moved is put where it
+/// How long each decision of a whole campaign took, with all that goes with it: the target that changed is put where it
 /// stands, what begins is chosen, the status is made. Where a wave begins, all targets are looked at anew.
 pub fn decisions(fleet: &Fleet) -> anyhow::Result<Times> {
     let mut world = world(fleet)?;
@@ -38,12 +38,12 @@ pub fn decisions(fleet: &Fleet) -> anyhow::Result<Times> {
     let mut times = Vec::new();
     let mut in_hand: VecDeque<(String, usize)> = VecDeque::new();
     let mut view = View::new(&campaign, None, &world, None, now);
-    let mut moved: Option<String> = None;
+    let mut changed: Option<String> = None;
     loop {
         let Some(known) = view.as_mut() else { anyhow::bail!("the benchmark's campaign asks for nothing") };
         let begun = Instant::now();
-        if let Some(name) = &moved {
-            known.update(&campaign, status.as_ref(), &world, name);
+        if let Some(name) = &changed {
+            known.update(&campaign, status.as_ref(), &world, name, now);
         }
         let moves = known.decide(&campaign, status.as_ref(), now);
         let facts = Facts {
@@ -61,18 +61,18 @@ pub fn decisions(fleet: &Fleet) -> anyhow::Result<Times> {
         if moves.start.is_some() {
             view = View::new(&campaign, status.as_ref(), &world, view, now);
             times.push(begun.elapsed().as_secs_f64() * 1000.0);
-            moved = None;
+            changed = None;
             continue;
         }
         times.push(begun.elapsed().as_secs_f64() * 1000.0);
         for admission in &moves.begin {
             world.add(under_way(&admission.name, admission.wave, None))?;
-            known.update(&campaign, status.as_ref(), &world, &admission.name);
+            known.update(&campaign, status.as_ref(), &world, &admission.name, now);
             in_hand.push_back((admission.name.to_string(), admission.wave));
         }
         let Some((name, wave)) = in_hand.pop_front() else { break };
         world.add(under_way(&name, wave, Some("Done")))?;
-        moved = Some(name);
+        changed = Some(name);
     }
     let done = status.map_or(0, |status| status.counts.done);
     anyhow::ensure!(done as usize == fleet.instances.len(), "{done} of {} targets are done", fleet.instances.len());

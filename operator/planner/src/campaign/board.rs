@@ -58,6 +58,29 @@ pub struct Board {
     by_server: HashMap<Arc<str>, u32>,
     /// Seconds that targets took, and how many targets they are.
     took: (u64, u32),
+    /// What other campaigns change at the same places.
+    elsewhere: Places,
+}
+
+/// How many targets are being changed, by place.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Places {
+    /// By platform.
+    pub platforms: HashMap<Arc<str>, u32>,
+    /// By the server their data is on.
+    pub servers: HashMap<Arc<str>, u32>,
+}
+
+impl Places {
+    /// Adds what is being changed by another campaign.
+    pub fn add(&mut self, board: &Board) {
+        let places = [(&mut self.platforms, &board.by_platform), (&mut self.servers, &board.by_server)];
+        for (sum, more) in places {
+            for (place, count) in more {
+                *sum.entry(Arc::clone(place)).or_default() += count;
+            }
+        }
+    }
 }
 
 /// The targets of one wave.
@@ -81,6 +104,8 @@ pub struct WaveBoard {
     pub untouched: BTreeSet<Arc<str>>,
     /// Those being changed or watched.
     pub in_hand: BTreeSet<Arc<str>>,
+    /// Those that cannot begin, whatever their turn.
+    pub blocked: BTreeSet<Arc<str>>,
     /// Those that failed.
     pub failed: BTreeSet<Arc<str>>,
 }
@@ -106,14 +131,19 @@ impl Board {
         self.targets.iter()
     }
 
-    /// Targets being changed now on a platform.
-    pub fn on_platform(&self, platform: &str) -> u32 {
-        self.by_platform.get(platform).copied().unwrap_or(0)
+    /// Notes what other campaigns change now.
+    pub fn set_elsewhere(&mut self, elsewhere: Places) {
+        self.elsewhere = elsewhere;
     }
 
-    /// Targets being changed now with their data on a server.
+    /// Targets being changed now on a platform, by this campaign or another.
+    pub fn on_platform(&self, platform: &str) -> u32 {
+        [&self.by_platform, &self.elsewhere.platforms].iter().filter_map(|on| on.get(platform)).sum()
+    }
+
+    /// Targets being changed now with their data on a server, by this campaign or another.
     pub fn on_server(&self, server: &str) -> u32 {
-        self.by_server.get(server).copied().unwrap_or(0)
+        [&self.by_server, &self.elsewhere.servers].iter().filter_map(|on| on.get(server)).sum()
     }
 
     /// How long its targets took to be changed, without their watch, on the average; none where none is.
@@ -202,12 +232,8 @@ impl Board {
             Standing::GoingBack | Standing::Soaking => set(&mut wave.in_hand),
             Standing::Failed(_) => set(&mut wave.failed),
             Standing::ToGoBack(_) => set(&mut wave.to_go_back),
-            Standing::Blocked(_)
-            | Standing::Done
-            | Standing::Unneeded
-            | Standing::Skipped
-            | Standing::Pinned(_)
-            | Standing::WentBack => {}
+            Standing::Blocked(_) => set(&mut wave.blocked),
+            Standing::Done | Standing::Unneeded | Standing::Skipped | Standing::Pinned(_) | Standing::WentBack => {}
         }
         true
     }
@@ -308,6 +334,26 @@ mod tests {
                 anew.put(&name, target);
             }
             prop_assert_eq!(kept, anew);
+        }
+
+        /// What other campaigns change counts at its place, as often as they do, and nowhere else.
+        #[test]
+        fn what_others_change_counts_too(mine in proptest::collection::vec(target(), 0..9), others in proptest::collection::vec(target(), 0..9)) {
+            let board = |targets: &[Target]| {
+                let mut board = Board::new(4);
+                for (at, target) in targets.iter().enumerate() {
+                    board.put(&format!("t{at}").into(), target.clone());
+                }
+                board
+            };
+            let (mut mine, theirs) = (board(&mine), board(&others));
+            let before = (mine.on_platform("x"), mine.on_server("y"));
+            let mut elsewhere = Places::default();
+            elsewhere.add(&theirs);
+            elsewhere.add(&theirs);
+            mine.set_elsewhere(elsewhere);
+            let twice = (2 * theirs.on_platform("x"), 2 * theirs.on_server("y"));
+            prop_assert_eq!((mine.on_platform("x"), mine.on_server("y")), (before.0 + twice.0, before.1 + twice.1));
         }
 
         /// Each target is counted once, as one thing.

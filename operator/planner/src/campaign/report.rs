@@ -151,9 +151,14 @@ fn waits_within(spec: &CampaignSpec, facts: &Facts<'_>, at: usize) -> Option<Str
     if board.counts.unreachable > 0 && board.waiting.is_empty() {
         return Some(format!("{} are on a platform that does not answer", board.counts.unreachable));
     }
-    Some(match facts.moves.look_again {
-        Some(at) => format!("its targets' windows open, or a freeze or deferral ends, at {at}"),
-        None => "its targets are held up: each says by what".to_owned(),
+    if let Some(at) = facts.moves.look_again {
+        return Some(format!("its targets' windows open, or a freeze or deferral ends, at {at}"));
+    }
+    let first = board.blocked.first().and_then(|name| Some((name, &facts.board.target(name)?.standing)));
+    Some(match (first, board.blocked.len().saturating_sub(1)) {
+        (Some((name, Standing::Blocked(why))), 0) => format!("{name}: {why}"),
+        (Some((name, Standing::Blocked(why))), more) => format!("{name}: {why}; {more} more are held up"),
+        (_, _) => "nothing of it can begin now".to_owned(),
     })
 }
 

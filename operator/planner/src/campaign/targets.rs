@@ -10,6 +10,7 @@ use crate::{
 use gotocloud_api::{
     Application, CampaignSpec, CampaignStatus, ChangeFreezeSpec, Deferral, Establishment, Instance, Release, Window,
     campaign::{LateJoiners, Weight},
+    names,
     version::{Relation, Step, UpgradeKind},
 };
 use jiff::{SignedDuration, Timestamp};
@@ -42,6 +43,8 @@ pub struct Field<'a> {
     pub freezes: &'a [(String, ChangeFreezeSpec)],
     /// The deferrals of this campaign.
     pub deferrals: &'a [Arc<Deferral>],
+    /// What time it is.
+    pub now: Timestamp,
 }
 
 /// One possible target, as it is seen.
@@ -182,7 +185,7 @@ pub fn place(field: &Field<'_>, calendars: &mut Calendars, candidate: &Candidate
             standing = Standing::Unneeded;
         } else if is_late(field, &of.name, candidate) {
             standing = Standing::Skipped;
-        } else if let Some(why) = incompatible(field, candidate) {
+        } else if let Some(why) = incompatible(field, candidate).or_else(|| unprepared(field, candidate)) {
             standing = Standing::Blocked(why.into());
         }
     }
@@ -242,6 +245,32 @@ fn kind(field: &Field<'_>, instance: Option<&Instance>) -> Option<UpgradeKind> {
 /// What another application of the establishment has to run first; none where all fits.
 fn incompatible(field: &Field<'_>, candidate: &Candidate<'_>) -> Option<String> {
     unmet(field.release?, candidate.neighbours, candidate.schemes)
+}
+
+/// What is missing of the restore drill that its release asks for; none where nothing is.
+fn unprepared(field: &Field<'_>, candidate: &Candidate<'_>) -> Option<String> {
+    undrilled(field.release?, candidate.instance?, field.now)
+}
+
+/// Why an instance has no restore drill as fresh as `release` asks for, as a sentence; none where it has.
+pub fn undrilled(release: &Release, instance: &Instance, now: Timestamp) -> Option<String> {
+    let days = release.spec.restore_drill_within_days?;
+    let key = names::ANNOTATION_RESTORE_DRILLED_AT;
+    let remedy = format!(
+        "restore its last backup elsewhere, look whether it is good, then annotate the Instance with {key}=TIME"
+    );
+    let version = &release.spec.version;
+    let needs = format!("{version} needs a restore drill of the last {days} days");
+    let text = instance.metadata.annotations.as_ref().and_then(|all| all.get(key));
+    let age = match text.map(|text| text.parse::<Timestamp>()) {
+        None => return Some(format!("{needs}, and there was none: {remedy}")),
+        Some(Err(_)) => {
+            return Some(format!("{needs}, and the annotation {key} is no time: write it like 2026-01-31T22:00:00Z"));
+        }
+        Some(Ok(at)) => now.duration_since(at),
+    };
+    let is_fresh = (SignedDuration::ZERO..=SignedDuration::from_hours(24 * i64::from(days))).contains(&age);
+    (!is_fresh).then(|| format!("{needs}, and the last was {} days ago: {remedy}", age.as_hours() / 24))
 }
 
 /// The first requirement of `release` that the other applications of an establishment, each with the version it runs, do
@@ -362,6 +391,7 @@ mod tests {
                 releases: &releases,
                 freezes: &self.freezes,
                 deferrals: &self.deferrals,
+                now: "2026-06-10T12:00:00Z".parse().unwrap(),
             };
             let candidate = Candidate {
                 name: "app-tahiti",
@@ -440,6 +470,27 @@ mod tests {
         assert!(matches!(standing(&world), Standing::Blocked(why) if why.contains("peer") && why.contains("2.0")));
         world.neighbours.insert("peer".into(), "2.1".into());
         assert_eq!(standing(&world), Standing::Pending);
+    }
+
+    #[test]
+    fn it_waits_for_a_restore_drill_as_fresh_as_its_release_asks_for() {
+        let mut world = World::new();
+        world.release.spec.restore_drill_within_days = Some(30);
+        let standing = |world: &World| world.look(|target, _| target.standing);
+        let drilled = |world: &mut World, at: &str| {
+            let annotations = [(names::ANNOTATION_RESTORE_DRILLED_AT.to_owned(), at.to_owned())];
+            world.instance.metadata.annotations = Some(annotations.into());
+        };
+        let is_held = |standing: Standing, why: &str| matches!(standing, Standing::Blocked(says) if says.contains(why));
+        assert!(is_held(standing(&world), "there was none"));
+        drilled(&mut world, "2026-05-11T11:00:00Z");
+        assert!(is_held(standing(&world), "30 days ago"));
+        drilled(&mut world, "2026-05-11T12:00:00Z");
+        assert_eq!(standing(&world), Standing::Pending);
+        drilled(&mut world, "2027-01-01T00:00:00Z");
+        assert!(matches!(standing(&world), Standing::Blocked(_)), "of a time to come");
+        drilled(&mut world, "yesterday");
+        assert!(is_held(standing(&world), "is no time"));
     }
 
     #[test]

@@ -55,6 +55,8 @@ pub struct View {
     pub changes: Vec<report::Change>,
     ground: Ground,
     sights: Sights,
+    /// When it was last looked at.
+    now: Timestamp,
 }
 
 /// What targets are seen against, which changes seldom.
@@ -115,11 +117,14 @@ impl View {
             changes,
             ground,
             sights: Sights::default(),
+            now,
         };
         for candidate in candidates(campaign, &view.ground.goal, objects) {
             view.note(&candidate);
             view.put(campaign, status, objects, &candidate, earlier.as_ref());
         }
+        view.sights.unmatched.sort_unstable();
+        view.sights.twice.sort_unstable();
         view.sights.never_open = view.never_open(now);
         view.find(campaign, objects, None, now);
         Some(view)
@@ -163,7 +168,15 @@ impl View {
     }
 
     /// Puts the Instance of that name, which changed, where it now stands. One that is gone, or going, is no target.
-    pub fn update(&mut self, campaign: &Campaign, status: Option<&CampaignStatus>, objects: &dyn Objects, name: &str) {
+    pub fn update(
+        &mut self,
+        campaign: &Campaign,
+        status: Option<&CampaignStatus>,
+        objects: &dyn Objects,
+        name: &str,
+        now: Timestamp,
+    ) {
+        self.now = now;
         let spec = &campaign.spec;
         let candidate = match (objects.instance(&spec.namespace, name), &self.ground.goal) {
             (_, Goal::Existence) => {
@@ -256,6 +269,7 @@ impl View {
             releases: &self.ground.releases,
             freezes: &self.ground.freezes,
             deferrals: &self.ground.deferrals,
+            now: self.now,
         };
         let candidate = Candidate {
             name: &candidate.name,
