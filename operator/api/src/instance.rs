@@ -241,15 +241,64 @@ pub struct Inventory {
 }
 
 /// One object of an inventory, in the short form Flux gives its own.
+// Held as one text: an Instance has dozens, and a fleet of them is kept in memory.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
-pub struct InventoryEntry {
+#[serde(from = "InventoryFields", into = "InventoryFields")]
+#[schemars(with = "InventoryFields")]
+pub struct InventoryEntry(Box<str>);
+
+/// What no part of an entry holds.
+const BETWEEN: char = '\n';
+
+impl InventoryEntry {
+    /// An entry of those parts, which have no line breaks: `NAMESPACE_NAME_GROUP_KIND`, the version of its API, its
+    /// fingerprint.
+    pub fn new(id: &str, v: &str, h: &str) -> Self {
+        Self(format!("{id}{BETWEEN}{v}{BETWEEN}{h}").into())
+    }
+
+    fn part(&self, at: usize) -> &str {
+        self.0.splitn(3, BETWEEN).nth(at).unwrap_or_default()
+    }
+
     /// `NAMESPACE_NAME_GROUP_KIND`; the namespace is empty for an object of the cluster.
-    pub id: String,
+    pub fn id(&self) -> &str {
+        self.part(0)
+    }
+
     /// Version of its API.
-    pub v: String,
+    pub fn v(&self) -> &str {
+        self.part(1)
+    }
+
+    /// Fingerprint: hash of what was applied, a dot, hash of the fields the operator owned right after. Empty before.
+    pub fn h(&self) -> &str {
+        self.part(2)
+    }
+}
+
+impl From<InventoryFields> for InventoryEntry {
+    fn from(fields: InventoryFields) -> Self {
+        Self::new(&fields.id, &fields.v, &fields.h)
+    }
+}
+
+impl From<InventoryEntry> for InventoryFields {
+    fn from(entry: InventoryEntry) -> Self {
+        Self { id: entry.id().to_owned(), v: entry.v().to_owned(), h: entry.h().to_owned() }
+    }
+}
+
+/// One object of an inventory, in the short form Flux gives its own.
+#[derive(Serialize, Deserialize, JsonSchema)]
+struct InventoryFields {
+    /// `NAMESPACE_NAME_GROUP_KIND`; the namespace is empty for an object of the cluster.
+    id: String,
+    /// Version of its API.
+    v: String,
     /// Fingerprint: hash of what was applied, a dot, hash of the fields the operator owned right after. Empty before.
     #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub h: String,
+    h: String,
 }
 
 /// In CEL, the rank of the stage of `of`.

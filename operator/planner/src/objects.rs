@@ -253,17 +253,20 @@ impl ObjectKey {
     }
 
     /// The object's entry in an inventory, with its fingerprint.
-    pub fn to_entry(&self, fingerprint: String) -> InventoryEntry {
-        let id = format!("{}_{}_{}_{}", self.namespace, self.name, self.kind.group(), self.kind.name());
-        InventoryEntry { id, v: self.kind.version().to_owned(), h: fingerprint }
+    pub fn to_entry(&self, fingerprint: &str) -> InventoryEntry {
+        InventoryEntry::new(&self.to_id(), self.kind.version(), fingerprint)
+    }
+
+    fn to_id(&self) -> String {
+        format!("{}_{}_{}_{}", self.namespace, self.name, self.kind.group(), self.kind.name())
     }
 
     /// What the Instance's inventory says was last applied to the object: none where it does not list it, empty where
     /// nothing was.
     pub fn recorded_in<'i>(&self, instance: &'i Instance) -> Option<&'i str> {
         let inventory = instance.status.as_ref()?.inventory.as_ref()?;
-        let id = self.to_entry(String::new()).id;
-        inventory.entries.iter().find(|entry| entry.id == id).map(|entry| &*entry.h)
+        let id = self.to_id();
+        inventory.entries.iter().find(|entry| entry.id() == id).map(InventoryEntry::h)
     }
 
     /// Was the object ever applied, as the Instance's inventory tells?
@@ -273,7 +276,7 @@ impl ObjectKey {
 
     /// The object an entry of an inventory stands for, if it is of a kind this operator knows.
     pub fn from_entry(entry: &InventoryEntry) -> Option<Self> {
-        let mut parts = entry.id.split('_');
+        let mut parts = entry.id().split('_');
         let (namespace, name, group, kind) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
         Some(Self::new(Kind::parse(group, kind)?, namespace, name))
     }
@@ -305,13 +308,13 @@ mod tests {
     fn an_inventory_entry_names_its_object() {
         for kind in Kind::ALL {
             let key = ObjectKey::new(kind, if kind == Kind::Namespace { "" } else { "gtc-a" }, "web");
-            assert_eq!(ObjectKey::from_entry(&key.to_entry("1.2".into())), Some(key));
+            assert_eq!(ObjectKey::from_entry(&key.to_entry("1.2")), Some(key));
         }
     }
 
     #[test]
     fn an_entry_of_an_unknown_kind_is_none() {
-        let entry = InventoryEntry { id: "ns_name_example.org_Gadget".into(), v: "v1".into(), h: String::new() };
+        let entry = InventoryEntry::new("ns_name_example.org_Gadget", "v1", "");
         assert_eq!(ObjectKey::from_entry(&entry), None);
     }
 }

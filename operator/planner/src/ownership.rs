@@ -135,7 +135,7 @@ mod tests {
 
     /// The Instance `hub/a`, which last applied that to the object.
     fn instance(applied: Option<&str>) -> Instance {
-        let entries: Vec<_> = applied.map(|applied| key().to_entry(applied.to_owned())).into_iter().collect();
+        let entries: Vec<_> = applied.map(|applied| key().to_entry(applied)).into_iter().collect();
         let spec = json!({"application": "app", "establishment": "etab"});
         let status = json!({"inventory": {"count": entries.len(), "entries": entries}});
         let metadata = json!({"namespace": "hub", "name": "a"});

@@ -233,8 +233,10 @@ fn inventory(instance: &Instance, plan: &Plan<'_>, outcome: &Outcome) -> Invento
         keys.extend(plan.steps.iter().filter_map(|step| if let Step::Remove(key) = step { Some(key) } else { None }));
     }
     // Of what is not seen, what was told stands until it is applied again: nothing watches it, it is gone, or its labels are.
-    let told = |key: &ObjectKey| key.recorded_in(instance).unwrap_or_default().to_owned();
-    let entry = |key: &ObjectKey| key.to_entry(outcome.applied.get(key).cloned().unwrap_or_else(|| told(key)));
+    let entry = |key: &ObjectKey| match outcome.applied.get(key) {
+        Some(applied) => key.to_entry(applied),
+        None => key.to_entry(key.recorded_in(instance).unwrap_or_default()),
+    };
     let entries: Vec<_> = keys.into_iter().map(entry).collect();
     Inventory { count: u32::try_from(entries.len()).unwrap_or(u32::MAX), entries }
 }

@@ -76,7 +76,7 @@ fn component() -> impl Strategy<Value = Component> {
 }
 
 fn status() -> impl Strategy<Value = gotocloud_api::InstanceStatus> {
-    let entries = vec((text(), text(), text()).prop_map(|(id, v, h)| InventoryEntry { id, v, h }), 0..4);
+    let entries = vec((text(), text(), text()).prop_map(|(id, v, h)| InventoryEntry::new(&id, &v, &h)), 0..4);
     let revision = option::of((text(), text()).prop_map(|(running, asked)| RevisionStatus {
         running,
         asked,

@@ -62,7 +62,7 @@ fn a_secret_whose_removal_has_to_wait_is_not_forgotten() {
     assert!(world.cluster.get(Kind::Secret, fixtures::NAMESPACE, "generated").is_none());
     assert_eq!(world.condition(ConditionType::Ready), "True AsDesired");
     let entries = &world.status().inventory.as_ref().unwrap().entries;
-    assert!(!entries.iter().any(|entry| entry.id.contains("_generated_")));
+    assert!(!entries.iter().any(|entry| entry.id().contains("_generated_")));
 }
 
 #[test]
