@@ -253,7 +253,7 @@ fn what_fails_is_left_or_holds_everything_as_the_campaign_says(fleet: &mut Fleet
     failing(fleet, "1.7", "s1");
     let one_by_one =
         |more: Value| objects::with(wave(json!({ "names": servers() }), json!({"maxConcurrent": 1})), more);
-    let patient = |on_failure: &str| json!({"progressDeadline": "3s", "onFailure": on_failure});
+    let patient = |on_failure: &str| json!({"progressDeadline": "8s", "onFailure": on_failure});
     fleet.apply(&upgrade("pause", "1.7", one_by_one(json!({"maxFailures": 3})), patient("Pause"))).unwrap();
     let status = until(fleet, "pause", "Halted", is("Halted"));
     assert_eq!((&status["counts"]["done"], &status["counts"]["failed"]), (&json!(1), &json!(1)));

@@ -20,6 +20,8 @@ const MAY_FAIL: usize = 6;
 /// 10 % of them, rounded up as what is changed at once is.
 const AT_ONCE: usize = 14;
 const KILLS: usize = 50;
+/// How many at once while the operator is killed: so few that the campaign outlasts all of that.
+const UNDER_FIRE: usize = 2;
 const PATIENCE: Duration = Duration::from_mins(10);
 
 fn campaign(name: &str, spec: &Value) -> Value {
@@ -121,7 +123,7 @@ fn five_percent_may_fail_and_one_more_stops_it(fleet: &mut Fleet) {
     let mut bad: Vec<String> = (10..ALL).map(establishment).choose_multiple(&mut random, MAY_FAIL);
     fleet.kubectl_apply(&failing("2.0", &bad)).unwrap();
     let waves = json!([{"name": "all", "targets": {"selector": {}}, "maxConcurrent": "10%", "maxFailures": "5%"}]);
-    let spec = json!({"upgrade": {"release": "app-2.0"}, "progressDeadline": "30s", "waves": waves});
+    let spec = json!({"upgrade": {"release": "app-2.0"}, "progressDeadline": "60s", "waves": waves});
     fleet.apply(&campaign("two", &spec)).unwrap();
     let (mut most, begun) = (0, Instant::now());
     let status = follow(fleet, "two", "Completed", |_, seen| {
@@ -159,7 +161,10 @@ fn five_percent_may_fail_and_one_more_stops_it(fleet: &mut Fleet) {
     fleet.apply(&objects::release(objects::APP, "3.0")).unwrap();
     let bad: Vec<String> = (0..=MAY_FAIL).map(establishment).collect();
     fleet.kubectl_apply(&failing("3.0", &bad)).unwrap();
-    let spec = objects::with(spec, json!({"upgrade": {"release": "app-3.0"}}));
+    // Besides those that fail there is room for one: most are still to begin when the last of them has failed.
+    let waves =
+        json!([{"name": "all", "targets": {"selector": {}}, "maxConcurrent": MAY_FAIL + 2, "maxFailures": "5%"}]);
+    let spec = json!({"upgrade": {"release": "app-3.0"}, "progressDeadline": "20s", "waves": waves});
     fleet.apply(&campaign("three", &spec)).unwrap();
     let status = follow(fleet, "three", "Halted", |_, _| {});
     println!("  {}", condition(&json!({ "status": status }), "Stalled").unwrap().message);
@@ -191,15 +196,15 @@ fn fifty_kills_change_nothing_about_the_end(fleet: &mut Fleet) {
     assert_eq!(asked.values().sum::<usize>(), ALL);
     let waves = json!([
         {"name": "first", "targets": {"names": (0..20).map(|at| format!("app-{}", establishment(at))).collect::<Vec<_>>()},
-         "maxConcurrent": 3},
+         "maxConcurrent": UNDER_FIRE},
         {"name": "rest", "targets": {"selector": {}}, "exclude": {"names": (0..20).map(|at| format!("app-{}", establishment(at))).collect::<Vec<_>>()},
-         "maxConcurrent": 3},
+         "maxConcurrent": UNDER_FIRE},
     ]);
     fleet.apply(&campaign("four", &json!({"upgrade": {"release": "app-4.0"}, "waves": waves}))).unwrap();
     let (mut kills, begun) = (0, Instant::now());
     let mut next = Instant::now() + Duration::from_millis(random.random_range(0..1500));
     let status = follow(fleet, "four", "Completed", |fleet, seen| {
-        assert!(in_hand(seen, "four") <= 3, "{} at once", in_hand(seen, "four"));
+        assert!(in_hand(seen, "four") <= UNDER_FIRE, "{} at once", in_hand(seen, "four"));
         let is_first_done = seen.iter().all(|one| {
             let rollout = &one["spec"]["rollout"];
             rollout["campaign"] != "four" || rollout["wave"] != "first" || one["status"]["upgrade"]["phase"] == "Done"

@@ -177,7 +177,12 @@ fn proceeded(
         let known = before.database.as_ref();
         let known_here = known.filter(|known| plan.database.is_some() || known.server == database.server);
         let assured = match &plan.database {
-            Some(request) => outcome.database_assured.then(|| request.fingerprint()),
+            // Made sure of in this pass, or in one whose report was put off.
+            Some(request) => {
+                let fingerprint = request.fingerprint();
+                let is_assured = outcome.database_assured || snapshot.database_assured == Some(fingerprint.as_str());
+                is_assured.then_some(fingerprint)
+            }
             None => ready_cluster(snapshot, &database.server),
         };
         let known = || known_here.map(|known| known.provisioned.clone()).unwrap_or_default();

@@ -178,3 +178,16 @@ fn data_that_a_person_moved_to_a_cluster_is_not_taken_for_lost_before_it_was_the
     assert!(is_there(&world));
     assert_eq!(world.condition(ConditionType::Ready), "True AsDesired");
 }
+
+#[test]
+fn that_the_database_is_there_is_told_though_the_word_about_it_was_put_off() {
+    let mut world = World::plain();
+    for _ in 0..3 {
+        world.round();
+        // What is told late was not told at all yet.
+        world.one().status = None;
+    }
+    world.run();
+    let database = world.status().database.clone().unwrap();
+    assert!(!database.provisioned.is_empty(), "{database:?}");
+}
