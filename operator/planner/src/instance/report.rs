@@ -73,8 +73,6 @@ pub struct Report {
 pub enum Urgency {
     /// They act on it.
     Presses,
-    /// It is the first word about an Instance that is being made.
-    First,
     /// It is progress, such as how many pods are up by now.
     Progress,
 }
@@ -84,9 +82,9 @@ impl Urgency {
     /// nobody acts on waits longer: each word would put all of them off.
     pub fn patience(self, is_busy: bool) -> Duration {
         match (self, is_busy) {
-            (Self::Presses, _) | (Self::First, false) => Duration::ZERO,
+            (Self::Presses, _) => Duration::ZERO,
             (Self::Progress, false) => Duration::from_secs(5),
-            (Self::First | Self::Progress, true) => Duration::from_secs(15),
+            (Self::Progress, true) => Duration::from_secs(15),
         }
     }
 }
@@ -121,13 +119,7 @@ pub fn report(snapshot: &Snapshot<'_>, plan: &Plan<'_>, outcome: &Outcome, now: 
 
 /// How soon do others want to know of the step from one status to the other?
 fn urgency(before: &InstanceStatus, after: &InstanceStatus) -> Urgency {
-    let is_stalled = after.conditions.iter().any(|one| one.type_ == ConditionType::Stalled.to_string());
-    let is_being_made = !is_stalled && after.release.is_none() && after.upgrade.is_none();
-    match presses(before, after) {
-        true if before.observed_generation.is_none() && is_being_made => Urgency::First,
-        true => Urgency::Presses,
-        false => Urgency::Progress,
-    }
+    if presses(before, after) { Urgency::Presses } else { Urgency::Progress }
 }
 
 /// Does the step from one status to the other tell something that others act on?
@@ -269,19 +261,11 @@ mod tests {
     }
 
     #[test]
-    fn the_first_word_about_an_instance_waits_only_while_the_whole_fleet_comes_up() {
-        let (none, first) = (InstanceStatus::default(), status("False", "1 of 3 pods"));
-        let first = InstanceStatus { observed_generation: Some(1), ..first };
-        assert_eq!(urgency(&none, &first), Urgency::First);
-        assert_eq!((Urgency::First.patience(false), Urgency::First.patience(true).as_secs()), (Duration::ZERO, 15));
-        let mut stalled = first.clone();
-        stalled.conditions[0].type_ = "Stalled".into();
-        assert_eq!(urgency(&none, &stalled), Urgency::Presses);
+    fn progress_waits_longer_while_the_whole_fleet_is_worked_on_and_what_presses_never_does() {
+        let first = InstanceStatus { observed_generation: Some(1), ..status("False", "1 of 3 pods") };
+        assert_eq!(urgency(&InstanceStatus::default(), &first), Urgency::Presses, "neighbours wait for its address");
         assert_eq!(Urgency::Presses.patience(true), Duration::ZERO);
-        assert_eq!(
-            urgency(&first, &InstanceStatus { observed_generation: Some(2), ..first.clone() }),
-            Urgency::Presses
-        );
+        assert!(Urgency::Progress.patience(true) > Urgency::Progress.patience(false));
     }
 
     #[test]
