@@ -26,10 +26,7 @@ use jiff::{SignedDuration, Timestamp};
 use kube::{
     Api, Client, Resource as _, ResourceExt as _,
     api::{Patch, PatchParams},
-    runtime::{
-        events::{Event, EventType},
-        reflector::ObjectRef,
-    },
+    runtime::reflector::ObjectRef,
 };
 use serde_json::json;
 use std::{
@@ -406,18 +403,8 @@ impl Runner {
         for decision in decisions.iter().filter(|one| one.verb != DecisionVerb::Start || !one.subject.contains('/')) {
             let is_warning = matches!(decision.verb, DecisionVerb::Fail | DecisionVerb::RollBack);
             let note = format!("{} by {}: {}", decision.subject, decision.actor, decision.reason);
-            let event = Event {
-                type_: if is_warning { EventType::Warning } else { EventType::Normal },
-                reason: format!("{:?}", decision.verb),
-                // The API server refuses longer notes.
-                note: Some(note.chars().take(1000).collect()),
-                action: "CarryOn".to_owned(),
-                secondary: None,
-            };
-            context.executor.cluster.metrics.writes.with_label_values(&["create", "Event"]).inc();
-            if let Err(error) = context.recorder.publish(&event, &campaign.object_ref(&())).await {
-                tracing::warn!(campaign = campaign.name_any(), %error, "an event was not written");
-            }
+            let reason = format!("{:?}", decision.verb);
+            context.publish(&campaign.object_ref(&()), "CarryOn", is_warning, reason, &note).await;
         }
     }
 

@@ -20,6 +20,7 @@ use gotocloud_planner::{
     snapshot::{OperatorIdentity, Pinned},
 };
 use jiff::Timestamp;
+use k8s_openapi::api::core::v1::ObjectReference;
 use kube::{
     Resource as _,
     runtime::{
@@ -141,6 +142,23 @@ impl Context {
         let gates = self.gates.reading(who, &instance, &self.catalogue);
         let now = self.clock.now();
         Observation::new(instance, &self.catalogue, self.served(), Arc::clone(&self.operator), gates, now)
+    }
+
+    /// Writes an event about an object; one that cannot be written is lost, and that is logged.
+    pub async fn publish(&self, about: &ObjectReference, action: &str, is_warning: bool, reason: String, note: &str) {
+        let event = Event {
+            type_: if is_warning { EventType::Warning } else { EventType::Normal },
+            reason,
+            // The API server refuses longer notes.
+            note: Some(note.chars().take(1000).collect()),
+            action: action.to_owned(),
+            secondary: None,
+        };
+        self.metrics().writes.with_label_values(&["create", "Event"]).inc();
+        if let Err(error) = self.recorder.publish(&event, about).await {
+            let (kind, name) = (about.kind.as_deref(), about.name.as_deref());
+            tracing::warn!(kind, name, %error, "an event was not written");
+        }
     }
 
     /// Forgets an Instance that is gone.
@@ -277,7 +295,7 @@ async fn tell(
     let is_news = instance.status.as_ref() != Some(&report.status);
     {
         let is_busy = context.active.load(Ordering::Relaxed) >= context.concurrency;
-        let patience = report.urgency.patience(is_busy);
+        let patience = instance::patience(report.presses, is_busy);
         let mut memory = context.memory();
         let untold_since = &mut memory.by_instance.entry(who.clone()).or_default().untold_since;
         if is_news && !patience.is_zero() {
@@ -296,18 +314,7 @@ async fn tell(
     context.written(who, Arc::new(written));
     let regarding = instance.object_ref(&());
     for event in report.events {
-        let event = Event {
-            type_: if event.warning { EventType::Warning } else { EventType::Normal },
-            reason: event.reason.to_string(),
-            // The API server refuses longer notes.
-            note: Some(event.message.chars().take(1000).collect()),
-            action: "Reconcile".to_owned(),
-            secondary: None,
-        };
-        context.metrics().writes.with_label_values(&["create", "Event"]).inc();
-        if let Err(error) = context.recorder.publish(&event, &regarding).await {
-            tracing::warn!(instance = %who, %error, "an event was not written");
-        }
+        context.publish(&regarding, "Reconcile", event.warning, event.reason.to_string(), &event.message).await;
     }
     Ok(None)
 }

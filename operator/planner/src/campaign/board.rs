@@ -136,6 +136,13 @@ impl Board {
         self.elsewhere = elsewhere;
     }
 
+    /// The first target of a wave that cannot begin, and why.
+    pub fn first_blocked(&self, wave: usize) -> Option<(&str, &str)> {
+        let name = self.waves.get(wave)?.blocked.first()?;
+        let Standing::Blocked(why) = &self.target(name)?.standing else { return None };
+        Some((name, why))
+    }
+
     /// Targets being changed now on a platform, by this campaign or another.
     pub fn on_platform(&self, platform: &str) -> u32 {
         [&self.by_platform, &self.elsewhere.platforms].iter().filter_map(|on| on.get(platform)).sum()

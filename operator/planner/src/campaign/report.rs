@@ -154,11 +154,10 @@ fn waits_within(spec: &CampaignSpec, facts: &Facts<'_>, at: usize) -> Option<Str
     if let Some(at) = facts.moves.look_again {
         return Some(format!("its targets' windows open, or a freeze or deferral ends, at {at}"));
     }
-    let first = board.blocked.first().and_then(|name| Some((name, &facts.board.target(name)?.standing)));
-    Some(match (first, board.blocked.len().saturating_sub(1)) {
-        (Some((name, Standing::Blocked(why))), 0) => format!("{name}: {why}"),
-        (Some((name, Standing::Blocked(why))), more) => format!("{name}: {why}; {more} more are held up"),
-        (_, _) => "nothing of it can begin now".to_owned(),
+    Some(match (facts.board.first_blocked(at), board.blocked.len().saturating_sub(1)) {
+        (Some((name, why)), 0) => format!("{name}: {why}"),
+        (Some((name, why)), more) => format!("{name}: {why}; {more} more are held up"),
+        (None, _) => "nothing of it can begin now".to_owned(),
     })
 }
 

@@ -122,11 +122,7 @@ impl Calendars {
 
     /// Is a lane open to `release` at a moment, and when is it next?
     pub fn opening(&self, lane: &Lane, release: Option<&str>, at: Timestamp) -> Opening {
-        match self.state(lane, release, at) {
-            Ok(State::Open { .. }) => Opening::Open,
-            Ok(State::Closed { opens, .. }) => Opening::Closed(opens),
-            Err(_) => Opening::Closed(None),
-        }
+        self.opening_until(lane, release, at).0
     }
 
     /// Is a lane open to `release` at a moment, and until when is that so? None: for all time.

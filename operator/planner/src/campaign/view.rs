@@ -341,7 +341,7 @@ impl View {
 }
 
 /// The name of the release that an instance runs.
-fn running(instance: &Instance) -> Option<&str> {
+pub(crate) fn running(instance: &Instance) -> Option<&str> {
     Some(instance.status.as_ref()?.release.as_ref()?.name.as_str())
 }
 

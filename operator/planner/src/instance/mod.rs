@@ -11,4 +11,4 @@ mod standing;
 pub use events::Event;
 pub(crate) use planning::own_labels;
 pub use planning::{namespace_holder, plan};
-pub use report::{Failure, Outcome, Report, report};
+pub use report::{Failure, Outcome, Report, patience, report};

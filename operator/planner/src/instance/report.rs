@@ -64,28 +64,18 @@ pub struct Report {
     pub status: InstanceStatus,
     /// What changed, for those who watch.
     pub events: Vec<Event>,
-    /// How soon others want to know it.
-    pub urgency: Urgency,
+    /// Does it tell something that others act on? If not, such as how many pods are up by now, it may wait for more to be
+    /// told with it.
+    pub presses: bool,
 }
 
-/// How soon others want to know what a report tells.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Urgency {
-    /// They act on it.
-    Presses,
-    /// It is progress, such as how many pods are up by now.
-    Progress,
-}
-
-impl Urgency {
-    /// How long it may wait for more to be told with it. While as many Instances are worked on as may be at once, what
-    /// nobody acts on waits longer: each word would put all of them off.
-    pub fn patience(self, is_busy: bool) -> Duration {
-        match (self, is_busy) {
-            (Self::Presses, _) => Duration::ZERO,
-            (Self::Progress, false) => Duration::from_secs(5),
-            (Self::Progress, true) => Duration::from_secs(15),
-        }
+/// How long a report may wait for more to be told with it. While as many Instances are worked on as may be at once, what
+/// nobody acts on waits longer: each word would put all of them off.
+pub fn patience(presses: bool, is_busy: bool) -> Duration {
+    match (presses, is_busy) {
+        (true, _) => Duration::ZERO,
+        (false, false) => Duration::from_secs(5),
+        (false, true) => Duration::from_secs(15),
     }
 }
 
@@ -113,13 +103,8 @@ pub fn report(snapshot: &Snapshot<'_>, plan: &Plan<'_>, outcome: &Outcome, now: 
         (Verdict::Proceed | Verdict::Refused(_) | Verdict::Tracked | Verdict::NeedsPinned(_), _) => {}
     }
     let events = events(&before, &status);
-    let urgency = urgency(&before, &status);
-    Report { status, events, urgency }
-}
-
-/// How soon do others want to know of the step from one status to the other?
-fn urgency(before: &InstanceStatus, after: &InstanceStatus) -> Urgency {
-    if presses(before, after) { Urgency::Presses } else { Urgency::Progress }
+    let presses = presses(&before, &status);
+    Report { status, events, presses }
 }
 
 /// Does the step from one status to the other tell something that others act on?
@@ -263,9 +248,9 @@ mod tests {
     #[test]
     fn progress_waits_longer_while_the_whole_fleet_is_worked_on_and_what_presses_never_does() {
         let first = InstanceStatus { observed_generation: Some(1), ..status("False", "1 of 3 pods") };
-        assert_eq!(urgency(&InstanceStatus::default(), &first), Urgency::Presses, "neighbours wait for its address");
-        assert_eq!(Urgency::Presses.patience(true), Duration::ZERO);
-        assert!(Urgency::Progress.patience(true) > Urgency::Progress.patience(false));
+        assert!(presses(&InstanceStatus::default(), &first), "neighbours wait for its address");
+        assert_eq!(patience(true, true), Duration::ZERO);
+        assert!(patience(false, true) > patience(false, false));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::{
     Conduct, Schedule, TargetSchedule, WaveSchedule,
-    timeline::{Moment, later, timeline},
+    timeline::{Moment, later, timeline, way_back},
 };
 use crate::{
     campaign::{Board, Opening, Standing, Target, decide, standing::Goal, targets, targets::Calendars, waves},
@@ -100,21 +100,9 @@ impl<'a> Run<'a> {
 
     /// What is under way is gone on with, what another campaign holds waits for it.
     fn take_up(&mut self) {
-        let under_way = |target: &Target| match target.standing {
-            Standing::Running { .. } | Standing::Soaking | Standing::GoingBack => true,
-            Standing::Pending
-            | Standing::Blocked(_)
-            | Standing::Done
-            | Standing::Unneeded
-            | Standing::Failed(_)
-            | Standing::Skipped
-            | Standing::Pinned(_)
-            | Standing::ToGoBack(_)
-            | Standing::WentBack => false,
-        };
-        let mut names: Vec<Arc<str>> =
-            self.start.board.targets().filter(|(_, one)| under_way(one)).map(|(name, _)| Arc::clone(name)).collect();
-        names.sort_unstable();
+        // Those being changed or watched, wave by wave, in the order of their names.
+        let names: Vec<Arc<str>> =
+            self.start.board.waves().iter().flat_map(|wave| wave.in_hand.iter().cloned()).collect();
         for name in names {
             let Some(target) = self.start.board.target(&name).cloned() else { continue };
             for moment in self.rest_of(&name, &target) {
@@ -136,8 +124,7 @@ impl<'a> Run<'a> {
         let Some(wave) = self.start.spec.waves.get(target.wave) else { return Vec::new() };
         let began = target.progress.since.unwrap_or(self.now);
         if target.standing == Standing::GoingBack {
-            let length = self.conduct.takes(name, UpgradePhase::Rollout);
-            return vec![Moment { at: later(self.now, length), phase: None, standing: Standing::WentBack }];
+            return vec![way_back(self.conduct, name, self.now)];
         }
         let moments = timeline(&self.start, self.conduct, name, wave, began);
         let is_there = |moment: &Moment| moment.standing == target.standing;
@@ -193,7 +180,11 @@ impl<'a> Run<'a> {
                 return self.why_stuck();
             }
             self.now = self.now.max(next);
-            while let Some(Reverse((_, event))) = self.later.pop_if_due(self.now) {
+            while let Some(Reverse((at, event))) = self.later.peek().copied() {
+                if at > self.now {
+                    break;
+                }
+                self.later.pop();
                 self.happen(event);
             }
         }
@@ -217,16 +208,14 @@ impl<'a> Run<'a> {
     fn begin(&mut self, name: &Arc<str>, wave: usize, is_back: bool) {
         let Some(target) = self.start.board.target(name).cloned() else { return };
         let Some(of) = self.start.spec.waves.get(wave) else { return };
+        let at_once = |standing| Moment { at: self.now, phase: None, standing };
         let mut moments = if is_back {
-            let length = self.conduct.takes(name, UpgradePhase::Rollout);
-            let moment = |at, standing| Moment { at, phase: None, standing };
-            vec![moment(self.now, Standing::GoingBack), moment(later(self.now, length), Standing::WentBack)]
+            vec![at_once(Standing::GoingBack), way_back(self.conduct, name, self.now)]
         } else {
             timeline(&self.start, self.conduct, name, of, self.now)
         };
         if moments.is_empty() {
-            let standing = Standing::Failed("no way leads there".into());
-            moments.push(Moment { at: self.now, phase: None, standing });
+            moments.push(at_once(Standing::Failed("no way leads there".into())));
         }
         self.told.entry(Arc::clone(name)).or_default().begins = Some(self.now);
         // It is under way from now on, whatever it comes to at this very moment.
@@ -271,21 +260,8 @@ impl<'a> Run<'a> {
         }
         let next = spec.waves.iter().position(|wave| !waves::has_begun(Some(status), &wave.name));
         let wait = next.and_then(|next| waves::may_begin(spec, board, next, true, self.now).err());
-        let blocked = board.targets().find_map(|(name, target)| match &target.standing {
-            Standing::Blocked(why) => Some(format!("{name}: {why}")),
-            Standing::Pending
-            | Standing::Running { .. }
-            | Standing::Soaking
-            | Standing::Done
-            | Standing::Unneeded
-            | Standing::Failed(_)
-            | Standing::Skipped
-            | Standing::Pinned(_)
-            | Standing::ToGoBack(_)
-            | Standing::GoingBack
-            | Standing::WentBack => None,
-        });
-        let wait = wait.map(|wait| wait.to_string()).or(blocked);
+        let blocked = || (0..spec.waves.len()).find_map(|wave| board.first_blocked(wave));
+        let wait = wait.map(|wait| wait.to_string()).or_else(|| blocked().map(|(name, why)| format!("{name}: {why}")));
         Some(wait.unwrap_or_else(|| "there is not enough time in its windows".to_owned()))
     }
 
@@ -318,16 +294,5 @@ impl<'a> Run<'a> {
             })
             .collect();
         Schedule { from, until, waves: waves.collect(), targets, stuck }
-    }
-}
-
-trait PopIfDue {
-    fn pop_if_due(&mut self, now: Timestamp) -> Option<Reverse<(Timestamp, usize)>>;
-}
-
-impl PopIfDue for BinaryHeap<Reverse<(Timestamp, usize)>> {
-    fn pop_if_due(&mut self, now: Timestamp) -> Option<Reverse<(Timestamp, usize)>> {
-        let Reverse((at, _)) = self.peek()?;
-        (*at <= now).then(|| self.pop()).flatten()
     }
 }

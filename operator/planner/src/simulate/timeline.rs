@@ -53,6 +53,12 @@ fn plain(conduct: &dyn Conduct, name: &str, from: Timestamp) -> Vec<Moment> {
     vec![moment(from, Standing::Running { untouched: false }), moment(later(from, length), end)]
 }
 
+/// When what begins to go back at `from` is back.
+pub fn way_back(conduct: &dyn Conduct, name: &str, from: Timestamp) -> Moment {
+    let length = conduct.takes(name, UpgradePhase::Rollout);
+    Moment { at: later(from, length), phase: None, standing: Standing::WentBack }
+}
+
 /// The way of an upgrade, phase by phase, by the machine that leads a real one.
 fn upgraded(
     start: &Start,

@@ -5,6 +5,7 @@ use crate::{
     campaign::{
         Admission, Objects, Standing, View, bodies,
         standing::{Goal, goal},
+        view::running,
     },
     grouping,
     instance::own_labels,
@@ -198,10 +199,6 @@ impl World {
         self.instances.insert(key, Arc::new(instance));
         self.settle();
     }
-}
-
-fn running(instance: &Instance) -> Option<&str> {
-    Some(instance.status.as_ref()?.release.as_ref()?.name.as_str())
 }
 
 impl Objects for World {
