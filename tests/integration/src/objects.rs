@@ -150,6 +150,24 @@ pub fn full_platform(name: &str) -> Value {
     )
 }
 
+/// A Stage called `name` by which pods of that version never get ready where they serve one of those establishments.
+#[must_use]
+pub fn unready_pods(name: &str, version: &str, establishments: &[&str]) -> Value {
+    let is = |key: &str, values: &[&str]| json!({"jq": {"key": key, "operator": "In", "values": values}});
+    json!({"apiVersion": "kwok.x-k8s.io/v1alpha1", "kind": "Stage", "metadata": {"name": name}, "spec": {
+        // Before kwok's own stage, which makes pods ready.
+        "weight": 10,
+        "resourceRef": {"apiGroup": "v1", "kind": "Pod"},
+        "selector": {"matchExpressions": [
+            is(".metadata.labels[\"app.kubernetes.io/version\"]", &[version]),
+            is(".metadata.labels[\"gotocloud.amue.fr/establishment\"]", establishments),
+            is(".status.phase", &["Pending"]),
+            {"jq": {"key": ".metadata.deletionTimestamp", "operator": "DoesNotExist"}},
+        ]},
+        "steps": [{"patch": {"subresource": "status", "root": "status", "template": "phase: Running\n"}}],
+    }})
+}
+
 /// An Instance of `application` for `establishment` by the Release `APPLICATION-1.0`, in [`HUB`], which keeps no data
 /// when it is deleted.
 #[must_use]

@@ -88,24 +88,6 @@ fn in_hand(fleet: &Fleet, campaign: &str) -> Vec<Value> {
     .collect()
 }
 
-/// Pods of that version never get ready where they serve that establishment, until the stage is taken away.
-fn failing(fleet: &Fleet, version: &str, establishment: &str) {
-    let is = |key: &str, value: &str| json!({"jq": {"key": key, "operator": "In", "values": [value]}});
-    let stage = json!({"apiVersion": "kwok.x-k8s.io/v1alpha1", "kind": "Stage", "metadata": {"name": "fail"}, "spec": {
-        // Before kwok's own stage, which makes pods ready.
-        "weight": 10,
-        "resourceRef": {"apiGroup": "v1", "kind": "Pod"},
-        "selector": {"matchExpressions": [
-            is(".metadata.labels[\"app.kubernetes.io/version\"]", version),
-            is(".metadata.labels[\"gotocloud.amue.fr/establishment\"]", establishment),
-            is(".status.phase", "Pending"),
-            {"jq": {"key": ".metadata.deletionTimestamp", "operator": "DoesNotExist"}},
-        ]},
-        "steps": [{"patch": {"subresource": "status", "root": "status", "template": "phase: Running\n"}}],
-    }});
-    fleet.kubectl_apply(&stage).unwrap();
-}
-
 fn the_fleet_is_there(fleet: &mut Fleet) {
     for at in 0..ON_SERVER {
         fleet.apply(&objects::establishment(&format!("s{at}"))).unwrap();
@@ -250,7 +232,7 @@ fn of_two_campaigns_the_second_waits_and_says_for_whom(fleet: &mut Fleet) {
 
 fn what_fails_is_left_or_holds_everything_as_the_campaign_says(fleet: &mut Fleet) {
     publish(fleet, "1.7", json!({}));
-    failing(fleet, "1.7", "s1");
+    fleet.kubectl_apply(&objects::unready_pods("fail", "1.7", &["s1"])).unwrap();
     let one_by_one =
         |more: Value| objects::with(wave(json!({ "names": servers() }), json!({"maxConcurrent": 1})), more);
     let patient = |on_failure: &str| json!({"progressDeadline": "8s", "onFailure": on_failure});
@@ -270,7 +252,7 @@ fn what_fails_is_left_or_holds_everything_as_the_campaign_says(fleet: &mut Fleet
 
     publish(fleet, "1.8", json!({}));
     fleet.kubectl(&["delete", "stage", "fail"]).unwrap();
-    failing(fleet, "1.8", "s1");
+    fleet.kubectl_apply(&objects::unready_pods("fail", "1.8", &["s1"])).unwrap();
     fleet.apply(&upgrade("go-on", "1.8", one_by_one(json!({"maxFailures": "25%"})), patient("Continue"))).unwrap();
     let status = until(fleet, "go-on", "Completed", is("Completed"));
     assert_eq!((&status["counts"]["done"], &status["counts"]["failed"]), (&json!(ON_SERVER - 1), &json!(1)));

@@ -68,24 +68,6 @@ fn release(fleet: &Fleet, version: &str, changes: Value) {
     fleet.apply(&release).unwrap();
 }
 
-/// Pods of that release never get ready where they serve that establishment.
-fn failing(fleet: &Fleet, name: &str, version: &str, establishment: &str) {
-    let is = |key: &str, values: &[&str]| json!({"jq": {"key": key, "operator": "In", "values": values}});
-    let stage = json!({"apiVersion": "kwok.x-k8s.io/v1alpha1", "kind": "Stage", "metadata": {"name": name}, "spec": {
-        // Before kwok's own stage, which makes pods ready.
-        "weight": 10,
-        "resourceRef": {"apiGroup": "v1", "kind": "Pod"},
-        "selector": {"matchExpressions": [
-            is(".metadata.labels[\"app.kubernetes.io/version\"]", &[version]),
-            is(".metadata.labels[\"gotocloud.amue.fr/establishment\"]", &[establishment]),
-            is(".status.phase", &["Pending"]),
-            {"jq": {"key": ".metadata.deletionTimestamp", "operator": "DoesNotExist"}},
-        ]},
-        "steps": [{"patch": {"subresource": "status", "root": "status", "template": "phase: Running\n"}}],
-    }});
-    fleet.kubectl_apply(&stage).unwrap();
-}
-
 fn instances_are_made_by_a_campaign(fleet: &mut Fleet) {
     for at in 0..ALL {
         let labels = json!({"metadata": {"labels": {"cohort": if at < 2 { "P1" } else { "V1" }}}});
@@ -137,7 +119,7 @@ fn one_wave_follows_the_other_and_each_target_proves_itself(fleet: &mut Fleet) {
 
 fn a_canary_that_fails_stops_the_next_wave_and_goes_back(fleet: &mut Fleet) {
     release(fleet, "3.0", json!({}));
-    failing(fleet, "fail-canary", "3.0", "c0");
+    fleet.kubectl_apply(&objects::unready_pods("fail-canary", "3.0", &["c0"])).unwrap();
     let waves = json!([wave("canary", 0..1, json!({})), wave("rest", 1..ALL, json!({}))]);
     let object = objects::with(upgrade("three", "app-3.0", waves), json!({"spec": {"progressDeadline": "3s"}}));
     fleet.apply(&object).unwrap();

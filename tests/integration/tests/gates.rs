@@ -330,20 +330,7 @@ fn assert_not_done_for(fleet: &Fleet, length: Duration) {
 fn stale(fleet: &mut Fleet) {
     within(fleet, |_| {
         // Pods of 2.0 come and do not get ready.
-        let is = |key: &str, value: &str| json!({"jq": {"key": key, "operator": "In", "values": [value]}});
-        let unready = json!({"apiVersion": "kwok.x-k8s.io/v1alpha1", "kind": "Stage", "metadata": {"name": "unready"},
-        "spec": {
-            // Before kwok's own stage, which makes pods ready.
-            "weight": 10,
-            "resourceRef": {"apiGroup": "v1", "kind": "Pod"},
-            "selector": {"matchExpressions": [
-                is(".metadata.labels[\"app.kubernetes.io/version\"]", "2.0"),
-                is(".metadata.labels[\"gotocloud.amue.fr/establishment\"]", STALE),
-                is(".status.phase", "Pending"),
-                {"jq": {"key": ".metadata.deletionTimestamp", "operator": "DoesNotExist"}},
-            ]},
-            "steps": [{"patch": {"subresource": "status", "root": "status", "template": "phase: Running\n"}}],
-        }});
+        let unready = objects::unready_pods("unready", "2.0", &[STALE]);
         fleet.kubectl_apply(&unready).unwrap();
 
         // Whoever writes the status of Deployments is away: each goes on saying how well 1.0 runs.

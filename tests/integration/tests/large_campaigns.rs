@@ -89,19 +89,8 @@ fn revisions(fleet: &Fleet) -> BTreeMap<String, u64> {
 
 /// The pods of those establishments never get ready in that version.
 fn failing(version: &str, establishments: &[String]) -> Value {
-    let is = |key: &str, values: &Value| json!({"jq": {"key": key, "operator": "In", "values": values}});
-    json!({"apiVersion": "kwok.x-k8s.io/v1alpha1", "kind": "Stage", "metadata": {"name": "some-fail"}, "spec": {
-        // Before kwok's own stage, which makes pods ready.
-        "weight": 10,
-        "resourceRef": {"apiGroup": "v1", "kind": "Pod"},
-        "selector": {"matchExpressions": [
-            is(".metadata.labels[\"app.kubernetes.io/version\"]", &json!([version])),
-            is(".metadata.labels[\"gotocloud.amue.fr/establishment\"]", &json!(establishments)),
-            is(".status.phase", &json!(["Pending"])),
-            {"jq": {"key": ".metadata.deletionTimestamp", "operator": "DoesNotExist"}},
-        ]},
-        "steps": [{"patch": {"subresource": "status", "root": "status", "template": "phase: Running\n"}}],
-    }})
+    let establishments: Vec<&str> = establishments.iter().map(String::as_str).collect();
+    objects::unready_pods("some-fail", version, &establishments)
 }
 
 fn the_fleet_is_made_by_a_campaign(fleet: &mut Fleet) {
