@@ -38,6 +38,9 @@ pub const LABEL_PROTECTED: &str = "gotocloud.amue.fr/deletion-protected";
 
 /// Annotation on an object of somebody else: "take it over", with the Instance it is for, as `NAMESPACE/NAME`.
 pub const ANNOTATION_ADOPT: &str = "gotocloud.amue.fr/adopt-by";
+/// Annotation on an object of an instance: the fingerprint of the manifest it was last applied from, sixteen hexadecimal
+/// digits. It tells a process what another one applied that was killed before it could say so.
+pub const ANNOTATION_APPLIED: &str = "gotocloud.amue.fr/applied";
 /// Annotation on a retained namespace: when its Instance was deleted, RFC 3339.
 pub const ANNOTATION_RETAINED_AT: &str = "gotocloud.amue.fr/retained-at";
 /// Annotation on a retained namespace: what data it keeps, as a sentence.

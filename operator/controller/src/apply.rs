@@ -16,7 +16,7 @@ use kube::{
     Api, Client,
     api::{DeleteParams, DynamicObject, Patch, PatchParams},
 };
-use std::{borrow::Cow, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 /// How long a right just given usually takes to be known to the API server that gave it.
 const RIGHTS_SPREAD: Duration = Duration::from_millis(30);
@@ -59,40 +59,41 @@ impl Cluster {
         known: bool,
         pass: &mut Pass,
     ) -> Result<(), Failure> {
-        let mut manifest = Cow::Borrowed(&object.manifest);
+        let mut manifest = object.manifest.clone();
         if !known {
             let existing = if pass.is_fresh { None } else { self.existing(&object.key).await? };
             pass.is_fresh |= existing.is_none() && object.key.kind == Kind::Namespace;
             ownership::may_apply(&object.key, existing.as_ref(), instance)?;
             // With its uid, one that goes meanwhile is not made anew.
             if let Some(existing) = existing {
-                manifest.to_mut()["metadata"]["uid"] = existing.uid.into();
+                manifest["metadata"]["uid"] = existing.uid.into();
             }
         }
-        self.send(owner, &object.key, &manifest, &fingerprint::of(&object.manifest), pass).await?;
+        self.send(owner, &object.key, manifest, &fingerprint::of(&object.manifest), pass).await?;
         if pass.is_fresh && object.key.kind == Kind::RoleBinding {
             tokio::time::sleep(RIGHTS_SPREAD).await;
         }
         Ok(())
     }
 
-    /// Sends a manifest, and notes the answer under the fingerprint of what was desired.
+    /// Sends a manifest, marked with the fingerprint of what was desired, and notes the answer under it.
     pub async fn send(
         &self,
         owner: &InstanceRef,
         key: &ObjectKey,
-        manifest: &serde_json::Value,
+        mut manifest: serde_json::Value,
         desired: &str,
         pass: &Pass,
     ) -> Result<(), Failure> {
         let api = self.api(key);
+        manifest["metadata"]["annotations"][names::ANNOTATION_APPLIED] = desired.into();
         let mut parameters = PatchParams::apply(names::FIELD_MANAGER).force();
         parameters.field_validation = Some(kube::api::ValidationDirective::Strict);
         let begun = tokio::time::Instant::now();
         let mut wait = Duration::from_millis(10);
         loop {
             self.count("patch", key.kind);
-            match api.patch(&key.name, &parameters, &Patch::Apply(manifest)).await {
+            match api.patch(&key.name, &parameters, &Patch::Apply(&manifest)).await {
                 Ok(answer) => {
                     self.children.applied(owner, &Seen::whole(key.kind, answer), desired);
                     return Ok(());

@@ -262,12 +262,7 @@ where
     async move {
         let mut known: HashMap<String, String> = HashMap::new();
         let mut stream = std::pin::pin!(stream);
-        while let Some(event) = stream.next().await {
-            let (object, is_gone) = match event {
-                watcher::Event::Apply(object) | watcher::Event::InitApply(object) => (object, false),
-                watcher::Event::Delete(object) => (object, true),
-                watcher::Event::Init | watcher::Event::InitDone => continue,
-            };
+        while let Some((object, is_gone)) = stream.next().await {
             let name = object.name_any();
             let written = fingerprint::of(&(object.meta().generation, object.annotations(), object.uid(), is_gone));
             if known.insert(name.clone(), written.clone()) != Some(written) {
@@ -291,12 +286,7 @@ fn follow_instances(
     async move {
         let mut known: HashMap<InstanceRef, String> = HashMap::new();
         let mut stream = std::pin::pin!(stream);
-        while let Some(event) = stream.next().await {
-            let (instance, is_gone) = match event {
-                watcher::Event::Apply(instance) | watcher::Event::InitApply(instance) => (instance, false),
-                watcher::Event::Delete(instance) => (instance, true),
-                watcher::Event::Init | watcher::Event::InitDone => continue,
-            };
+        while let Some((instance, is_gone)) = stream.next().await {
             let who = reference(&instance);
             let establishment = instance.spec.establishment.clone();
             {
@@ -325,12 +315,13 @@ fn follow_instances(
     }
 }
 
-/// The events of a kind, after they went into its store. What nothing decides by is left out of the store.
+/// The objects of a kind that came, changed or, where true, went, after that went into its store. What nothing decides by
+/// is left out of the store.
 fn objects<K>(
     api: Api<K>,
     writer: reflector::store::Writer<K>,
     watches: Watches,
-) -> impl Stream<Item = watcher::Event<K>> + Send
+) -> impl Stream<Item = (K, bool)> + Send
 where
     K: Resource<DynamicType = ()> + Lookup<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
     <K as Lookup>::DynamicType: Eq + Hash + Clone,
@@ -338,6 +329,8 @@ where
     let kind = <K as Resource>::kind(&()).into_owned();
     watches.set(&kind, WatchState::Starting);
     let mut synced = false;
+    let store = writer.as_reader();
+    let mut relist = Relist::default();
     watcher::watcher(api, watcher::Config::default())
         .default_backoff()
         .modify(|object| ownership::keep_what_decides(object.managed_fields_mut()))
@@ -357,4 +350,69 @@ where
             };
             futures::future::ready(event)
         })
+        .flat_map(move |event| futures::stream::iter(relist.changes(event, || store.state())))
+}
+
+/// A watch that lost its place lists everything anew, and says of nothing that it went meanwhile.
+struct Relist<K: Lookup> {
+    /// What was there before, and has not been listed yet.
+    unlisted: HashMap<ObjectRef<K>, Arc<K>>,
+}
+
+impl<K: Lookup<DynamicType: Default + Eq + Hash>> Default for Relist<K> {
+    fn default() -> Self {
+        Self { unlisted: HashMap::new() }
+    }
+}
+
+impl<K: Lookup<DynamicType: Default + Eq + Hash + Clone> + Clone> Relist<K> {
+    /// What an event says: the objects that came, changed or, where true, went, given what was there `before` it.
+    fn changes(&mut self, event: watcher::Event<K>, before: impl FnOnce() -> Vec<Arc<K>>) -> Vec<(K, bool)> {
+        match event {
+            watcher::Event::Apply(object) => vec![(object, false)],
+            watcher::Event::Delete(object) => vec![(object, true)],
+            watcher::Event::Init => {
+                self.unlisted = before().into_iter().map(|one| (ObjectRef::from_obj(&*one), one)).collect();
+                Vec::new()
+            }
+            watcher::Event::InitApply(object) => {
+                self.unlisted.remove(&ObjectRef::from_obj(&object));
+                vec![(object, false)]
+            }
+            watcher::Event::InitDone => {
+                std::mem::take(&mut self.unlisted).into_values().map(|one| (K::clone(&one), true)).collect()
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kube::runtime::watcher::Event;
+
+    fn named(name: &str) -> Instance {
+        let spec = serde_json::json!({"application": "pegase", "establishment": "u-ville", "size": "S"});
+        Instance::new(name, serde_json::from_value(spec).unwrap())
+    }
+
+    #[test]
+    fn what_went_while_a_watch_had_lost_its_place_is_told() {
+        let mut relist = Relist::default();
+        let mut told = |event: Event<Instance>, before: &[&str]| -> Vec<(String, bool)> {
+            let before = || before.iter().map(|name| Arc::new(named(name))).collect();
+            relist.changes(event, before).into_iter().map(|(one, is_gone)| (one.name_any(), is_gone)).collect()
+        };
+        assert_eq!(told(Event::Init, &[]), []);
+        assert_eq!(told(Event::InitApply(named("a")), &[]), [("a".into(), false)]);
+        assert_eq!(told(Event::InitDone, &[]), []);
+        assert_eq!(told(Event::Apply(named("b")), &[]), [("b".into(), false)]);
+        assert_eq!(told(Event::Init, &["a", "b"]), []);
+        assert_eq!(told(Event::InitApply(named("b")), &[]), [("b".into(), false)]);
+        assert_eq!(told(Event::InitDone, &[]), [("a".into(), true)]);
+        assert_eq!(told(Event::Init, &["b"]), []);
+        assert_eq!(told(Event::InitApply(named("b")), &[]), [("b".into(), false)]);
+        assert_eq!(told(Event::InitDone, &[]), [], "once");
+        assert_eq!(told(Event::Delete(named("b")), &[]), [("b".into(), true)]);
+    }
 }

@@ -142,7 +142,7 @@ impl Children {
         if seen.kind == Kind::Namespace {
             state.namespaces.insert(name.into(), namespace_record(&owner, &seen.metadata));
         }
-        let fields = owned_fields(seen.metadata.managed_fields.as_deref());
+        let fields = owned_fields(&seen.metadata);
         let health = seen.whole.as_ref().map_or(Health::Unjudged, |whole| assess(seen.kind, whole));
         let terminating = seen.metadata.deletion_timestamp.is_some();
         let uid = seen.metadata.uid.as_deref().filter(|_| seen.kind == Kind::Cluster).unwrap_or_default();
@@ -181,7 +181,7 @@ impl Children {
     pub fn applied(&self, owner: &InstanceRef, seen: &Seen, desired: &str) {
         let _ = self.observe(seen);
         let Some(name) = seen.metadata.name.as_deref() else { return };
-        let fields = owned_fields(seen.metadata.managed_fields.as_deref());
+        let fields = owned_fields(&seen.metadata);
         let mut state = self.state();
         let children = state.by_instance.entry(owner.clone()).or_default();
         if let Some(child) = children.iter_mut().find(|child| child.kind == seen.kind && *child.name == *name) {
@@ -329,12 +329,14 @@ fn namespace_record(owner: &InstanceRef, metadata: &ObjectMeta) -> NamespaceReco
     NamespaceRecord { owner: owner.clone(), of, terminating: metadata.deletion_timestamp.is_some(), retained }
 }
 
-/// Hash of the fields that the operator owns by server-side apply. It changes when somebody takes one of them over,
-/// that is, gives it another value: drift, told by metadata alone.
-fn owned_fields(entries: Option<&[ManagedFieldsEntry]>) -> u64 {
-    let ours = entries.and_then(|all| all.iter().find(|entry| is_ours(entry)));
+/// Hash of the fields that the operator owns by server-side apply, and of what it last applied them from. It changes when
+/// somebody takes one of them over, that is, gives it another value: drift, told by metadata alone. And it changes when
+/// another process of the operator applied other values, though it never lived to say so.
+fn owned_fields(metadata: &ObjectMeta) -> u64 {
+    let ours = metadata.managed_fields.as_deref().and_then(|all| all.iter().find(|entry| is_ours(entry)));
     let fields = ours.and_then(|entry| entry.fields_v1.as_ref());
-    fields.map_or(0, |fields| number(&fingerprint::of(&fields.0)))
+    let applied = metadata.annotations.as_ref().and_then(|all| all.get(names::ANNOTATION_APPLIED));
+    fields.map_or(0, |fields| number(&fingerprint::of(&(&fields.0, applied))))
 }
 
 fn is_ours(entry: &ManagedFieldsEntry) -> bool {
@@ -392,6 +394,28 @@ mod tests {
         let children = Children::default();
         children.observe(&seen("1", &json!({"f:a": {}, "f:b": {}})));
         assert_eq!(children.observe(&seen("2", &json!({"f:a": {}}))), Some(a()));
+    }
+
+    #[test]
+    fn what_another_process_applied_last_is_told_by_the_object_not_by_what_was_recorded_before() {
+        let applied = |version: &str, from: &str| {
+            let mut seen = seen(version, &json!({"f:a": {}}));
+            seen.metadata.annotations = Some([(names::ANNOTATION_APPLIED.to_owned(), from.to_owned())].into());
+            seen
+        };
+        let before = Children::default();
+        before.applied(&a(), &applied("1", "00000000000000aa"), "00000000000000aa");
+        let recorded = before.of(&a(), |_| None)[0].applied.to_string();
+        let is_as_recorded = |children: &Children| {
+            let observed = &children.of(&a(), |_| Some(recorded.clone()))[0];
+            observed.applied.split_once('.').unwrap().1 == &*observed.fields
+        };
+        // Another process begins, and finds it as recorded, or as one applied it that was killed.
+        let after = Children::default();
+        after.observe(&applied("1", "00000000000000aa"));
+        assert!(is_as_recorded(&after));
+        assert_eq!(after.observe(&applied("2", "00000000000000bb")), Some(a()));
+        assert!(!is_as_recorded(&after));
     }
 
     #[test]

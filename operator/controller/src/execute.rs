@@ -182,7 +182,7 @@ impl Executor {
             content.into_iter().map(|(key, value)| (key, ByteString(value.into_bytes()))).collect();
         let mut manifest = request.object.manifest.clone();
         manifest["data"] = json!(data);
-        self.cluster.send(owner, key, &manifest, &request.fingerprint(), pass).await
+        self.cluster.send(owner, key, manifest, &request.fingerprint(), pass).await
     }
 
     async fn ensure_database(&self, request: &DatabaseRequest) -> Result<(), Failure> {

@@ -154,6 +154,45 @@ fn a_killed_leader_is_followed_by_the_other_which_repairs_what_drifted(fleet: &m
     println!("  the other acts {:.1} s after the leader was told to stop", took.as_secs_f64());
 }
 
+fn what_a_killed_operator_did_last_and_never_told_is_put_right_by_the_next(fleet: &mut Fleet) {
+    with_its_own(fleet);
+    fleet.provision(&[objects::instance("first", objects::APP, objects::ETAB)]);
+    let owned = |policy: &Value| {
+        let entries = policy["metadata"]["managedFields"].as_array().unwrap();
+        entries.iter().find(|entry| entry["manager"] == names::FIELD_MANAGER).unwrap()["fieldsV1"].clone()
+    };
+    let before = fleet.child(Kind::NetworkPolicy, "first", "web");
+    assert!(before["spec"]["ingress"].as_array().is_some_and(|rules| !rules.is_empty()));
+    fleet.installation.operator.take().unwrap().kill().unwrap();
+    // It would have let nobody in, by a manifest of which the Instance's status says nothing.
+    let last = json!({
+        "apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy",
+        "metadata": {
+            "name": "web", "namespace": "gtc-first", "labels": before["metadata"]["labels"],
+            "annotations": {names::ANNOTATION_APPLIED: "00000000000000aa"},
+        },
+        "spec": {
+            "podSelector": before["spec"]["podSelector"], "policyTypes": before["spec"]["policyTypes"],
+            "ingress": [], "egress": before["spec"]["egress"],
+        },
+    });
+    let path = format!(
+        "/apis/networking.k8s.io/v1/namespaces/gtc-first/networkpolicies/web?fieldManager={}&force=true",
+        names::FIELD_MANAGER
+    );
+    fleet.request(http::Method::PATCH, &path, "application/apply-patch+yaml", &last).unwrap();
+    let disturbed = fleet.child(Kind::NetworkPolicy, "first", "web");
+    assert_eq!(disturbed["spec"]["ingress"], Value::Null);
+    assert_eq!(owned(&before), owned(&disturbed), "who owns what tells nothing of it");
+    fleet.installation.start_operator().unwrap();
+    eventually(Duration::from_secs(10), "the flows are back", || {
+        let now = fleet.child(Kind::NetworkPolicy, "first", "web");
+        let applied = |policy: &Value| policy["metadata"]["annotations"][names::ANNOTATION_APPLIED].clone();
+        let is_back = now["spec"] == before["spec"] && applied(&now) == applied(&before);
+        if is_back { Ok(()) } else { Err(now["spec"]["ingress"].to_string()) }
+    });
+}
+
 fn a_leader_told_to_stop_finishes_what_it_has_in_hand_and_gives_the_lease_back(fleet: &mut Fleet) {
     with_its_own(fleet);
     let (names, all) = instances(fleet, "stopped", 10);
@@ -464,6 +503,7 @@ fleet_tests!(
     [
         one_of_two_leads_and_the_other_stands_by,
         a_killed_leader_is_followed_by_the_other_which_repairs_what_drifted,
+        what_a_killed_operator_did_last_and_never_told_is_put_right_by_the_next,
         a_leader_told_to_stop_finishes_what_it_has_in_hand_and_gives_the_lease_back,
         no_more_instances_are_worked_on_at_once_than_concurrency_says,
         its_metrics_are_prometheus_text_with_the_documented_names,
