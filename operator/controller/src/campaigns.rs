@@ -71,6 +71,8 @@ struct Live {
     view: View,
     /// What it began and has not told yet.
     begun: Vec<Admission>,
+    /// What it withdrew and has not told yet.
+    withdrawn: Vec<Arc<str>>,
     /// Its status as last written, until the watch shows it.
     status: Option<CampaignStatus>,
     told: Option<Instant>,
@@ -225,10 +227,10 @@ impl Runner {
         let name = campaign.name_any();
         let before = self.live.remove(&name);
         let status = before.as_ref().and_then(|before| before.status.clone());
-        let (begun, told, view, mut forecast) = before.map_or_else(Default::default, |before| {
+        let (begun, withdrawn, told, view, mut forecast) = before.map_or_else(Default::default, |before| {
             let is_same = before.generation == campaign.metadata.generation;
             let schedule = before.forecast.schedule.filter(|_| is_same);
-            (before.begun, before.told, Some(before.view), Forecast { schedule, ..before.forecast })
+            (before.begun, before.withdrawn, before.told, Some(before.view), Forecast { schedule, ..before.forecast })
         });
         forecast.is_stale = true;
         let now = self.known.context.clock.now();
@@ -242,6 +244,7 @@ impl Runner {
             generation: campaign.metadata.generation,
             view,
             begun,
+            withdrawn,
             status,
             told,
             is_untold: false,
@@ -320,6 +323,7 @@ impl Runner {
         live.look_again = moves.look_again;
         if moves.start.is_none() {
             live.begun.extend(moves.begin.iter().cloned());
+            live.withdrawn.extend(moves.withdraw.iter().cloned());
             self.carry_out(campaign, &moves).await;
         }
         self.tell(campaign, stored, &moves, now).await?;
@@ -336,7 +340,6 @@ impl Runner {
     ) -> Option<()> {
         let name = campaign.name_any();
         let live = self.live.get_mut(&name)?;
-        let told = Moves { begin: live.begun.clone(), ..moves.clone() };
         let status = {
             let detail = |target: &str| {
                 self.known
@@ -345,7 +348,9 @@ impl Runner {
             };
             let facts = Facts {
                 board: &live.view.board,
-                moves: &told,
+                moves,
+                begun: &live.begun,
+                withdrawn: &live.withdrawn,
                 changes: &live.view.changes,
                 findings: &live.view.findings,
                 is_valid: live.view.is_valid(),
@@ -380,6 +385,7 @@ impl Runner {
                 live.status = Some(status);
                 live.view.changes.clear();
                 live.begun.clear();
+                live.withdrawn.clear();
                 live.told = Some(Instant::now());
                 live.is_untold = false;
                 self.announce(campaign, &news).await;

@@ -1,6 +1,6 @@
 //! What does a campaign's status say?
 
-use super::{Board, Moves, Standing, waves};
+use super::{Admission, Board, Moves, Standing, waves};
 use crate::simulate::Schedule;
 use gotocloud_api::{
     Campaign, CampaignSpec, CampaignStatus,
@@ -11,6 +11,7 @@ use gotocloud_api::{
 };
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use std::sync::Arc;
 
 /// How many running or failed targets, and how many findings, a status lists.
 pub const LISTED: usize = 50;
@@ -47,6 +48,10 @@ pub struct Facts<'a> {
     pub board: &'a Board,
     /// What is done now.
     pub moves: &'a Moves,
+    /// What began since the last report.
+    pub begun: &'a [Admission],
+    /// What was withdrawn since the last report.
+    pub withdrawn: &'a [Arc<str>],
     /// What changed since the last report.
     pub changes: &'a [Change],
     /// What is wrong with it, or to be known.
@@ -179,7 +184,7 @@ fn phase(spec: &CampaignSpec, facts: &Facts<'_>, waves: &[WaveStatus]) -> Campai
 fn listed<'b>(
     spec: &CampaignSpec,
     facts: &Facts<'b>,
-    of: impl Fn(&'b super::board::WaveBoard) -> std::collections::btree_set::Iter<'b, std::sync::Arc<str>>,
+    of: impl Fn(&'b super::board::WaveBoard) -> std::collections::btree_set::Iter<'b, Arc<str>>,
 ) -> Vec<TargetStatus> {
     let waves = spec.waves.iter().zip(facts.board.waves());
     let all = waves.flat_map(|(wave, board)| of(board).map(move |name| (wave, name)));
@@ -339,7 +344,7 @@ fn decisions(
         }
     }
     for (wave, _) in spec.waves.iter().enumerate() {
-        let begun: Vec<&str> = facts.moves.begin.iter().filter(|one| one.wave == wave).map(|one| &*one.name).collect();
+        let begun: Vec<&str> = facts.begun.iter().filter(|one| one.wave == wave).map(|one| &*one.name).collect();
         if let Some(first) = begun.first() {
             let board = &facts.board.waves()[wave];
             let at_once = waves::at_once(spec, facts.board, wave);
@@ -351,7 +356,7 @@ fn decisions(
             note(DecisionVerb::Start, subject, RULES, reason);
         }
     }
-    for name in &facts.moves.withdraw {
+    for name in facts.withdrawn {
         note(DecisionVerb::Withdraw, name.to_string(), "spec.state", "it had touched nothing".into());
     }
     if before.phase != after.phase
@@ -371,4 +376,59 @@ fn decisions(
 /// A moment as statuses hold it: whole seconds.
 fn time(at: Timestamp) -> Time {
     Time(Timestamp::from_second(at.as_second()).unwrap_or(at))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::campaign::{Lane, Progress, Target};
+    use gotocloud_api::campaign::CampaignSpec;
+    use serde_json::json;
+
+    /// A campaign whose only wave began, with one target done and one that is held up.
+    fn told(begun: &[Admission], moves: &Moves, withdrawn: &[Arc<str>]) -> CampaignStatus {
+        let spec: CampaignSpec = serde_json::from_value(json!({
+            "application": "app", "state": "Running", "upgrade": {"release": "r"},
+            "waves": [{"name": "all", "targets": {"selector": {}}}],
+        }))
+        .unwrap();
+        let mut campaign = Campaign::new("winter", spec);
+        let began = json!({"waves": [{"name": "all", "startedAt": "2026-01-01T00:00:00Z"}]});
+        campaign.status = Some(serde_json::from_value(began).unwrap());
+        let mut board = Board::new(1);
+        for (name, standing) in [("a", Standing::Done), ("b", Standing::Blocked("its establishment sleeps".into()))] {
+            let (lane, progress) = (Lane::default(), Progress::default());
+            let target =
+                Target { wave: 0, standing, lane, weight: 1, deferred_until: None, unreachable: false, progress };
+            board.put(&name.into(), target);
+        }
+        let (changes, findings, schedule) = (&[][..], &[][..], None);
+        let detail = |_: &str| Detail::default();
+        let is_valid = true;
+        let facts =
+            Facts { board: &board, moves, begun, withdrawn, changes, findings, is_valid, schedule, detail: &detail };
+        report(&campaign, &facts, "2026-01-01T01:00:00Z".parse().unwrap())
+    }
+
+    fn a() -> Admission {
+        Admission { name: "a".into(), wave: 0, attempt: 1, back_to: None }
+    }
+
+    #[test]
+    fn what_began_since_the_last_report_and_is_done_hides_not_what_is_waited_for() {
+        let status = told(&[a()], &Moves::default(), &[]);
+        assert_eq!(status.waves[0].waits_for.as_deref(), Some("b: its establishment sleeps"));
+        let message = &status.conditions[0].message;
+        assert_eq!(message, "1 of 2 targets are done; wave all: b: its establishment sleeps");
+        let logged: Vec<_> = status.decisions.iter().map(|one| (one.verb, one.subject.as_str())).collect();
+        assert_eq!(logged, [(DecisionVerb::Start, "all/a")]);
+        let begins = Moves { begin: vec![a()], ..Moves::default() };
+        assert_eq!(told(&[a()], &begins, &[]).waves[0].waits_for, None, "what begins now is not waited for");
+    }
+
+    #[test]
+    fn what_was_withdrawn_since_the_last_report_is_logged() {
+        let status = told(&[], &Moves::default(), &["b".into()]);
+        assert_eq!((status.decisions[0].verb, status.decisions[0].subject.as_str()), (DecisionVerb::Withdraw, "b"));
+    }
 }
