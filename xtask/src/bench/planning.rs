@@ -49,6 +49,8 @@ pub fn decisions(fleet: &Fleet) -> anyhow::Result<Times> {
         let facts = Facts {
             board: &known.board,
             moves: &moves,
+            begun: &moves.begin,
+            withdrawn: &moves.withdraw,
             changes: &known.changes,
             findings: &known.findings,
             is_valid: known.is_valid(),

@@ -2,8 +2,9 @@
 
 use super::fleet::{Fleet, parameters, wait_for};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
+use gotocloud_api::names;
 use gotocloud_planner::{
-    Kind, ObjectKey, Plan, Snapshot, Step, Verdict,
+    Kind, ObjectKey, Plan, Snapshot, Step, Verdict, fingerprint,
     health::{Health, assess},
     instance::plan,
     path::Graph,
@@ -31,7 +32,7 @@ pub fn objects(fleet: &Fleet) -> anyhow::Result<Vec<Vec<(ObjectKey, Value)>>> {
     let instances = fleet.instances.iter().zip(&fleet.establishments);
     instances
         .map(|(instance, establishment)| {
-            let namespace = gotocloud_api::names::workload_namespace(gotocloud_planner::inputs::name_of(instance));
+            let namespace = names::workload_namespace(gotocloud_planner::inputs::name_of(instance));
             let mut snapshot = Snapshot {
                 instance,
                 application: Some(&fleet.application),
@@ -70,12 +71,14 @@ pub fn objects(fleet: &Fleet) -> anyhow::Result<Vec<Vec<(ObjectKey, Value)>>> {
 fn applied(plan: &Plan<'_>) -> anyhow::Result<Vec<(ObjectKey, Value)>> {
     anyhow::ensure!(plan.verdict == Verdict::Proceed, "the benchmark's instance is refused: {:?}", plan.verdict);
     let made = plan.steps.iter().filter_map(|step| match step {
-        Step::Apply { object, .. } => Some((object.key.clone(), object.manifest.clone())),
+        Step::Apply { object, .. } => {
+            Some((object.key.clone(), marked(object.manifest.clone(), &fingerprint::of(&object.manifest))))
+        }
         Step::EnsureSecret(request) => {
             let mut manifest = request.object.manifest.clone();
             let letters = |length| rand::rng().sample_iter(Alphanumeric).take(length).map(char::from).collect();
             manifest["stringData"] = json!(request.content(&BTreeMap::new(), letters));
-            Some((request.key().clone(), manifest))
+            Some((request.key().clone(), marked(manifest, &request.fingerprint())))
         }
         Step::HandOver { .. }
         | Step::EnsureDatabase(_)
@@ -85,6 +88,12 @@ fn applied(plan: &Plan<'_>) -> anyhow::Result<Vec<(ObjectKey, Value)>> {
         | Step::Release => None,
     });
     Ok(made.collect())
+}
+
+/// As the operator marks what it sends.
+fn marked(mut manifest: Value, fingerprint: &str) -> Value {
+    manifest["metadata"]["annotations"][names::ANNOTATION_APPLIED] = fingerprint.into();
+    manifest
 }
 
 /// Applies the objects, so many instances at a time, and waits until all that has a health is healthy.
