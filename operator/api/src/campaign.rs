@@ -267,20 +267,37 @@ pub struct Approved {
     pub reason: Option<String>,
 }
 
-/// Something that must be true of a target, and stay true, before it is done.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+/// Something that must be true of a target, and stay true, before it is done: a health check or an expression.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("has(self.promql) != has(self.healthCheck)")
+    .message("a gate is either a promql expression or a healthCheck: give one of them"))]
 pub struct Gate {
     /// Name, unique within the wave.
     #[schemars(length(min = 1, max = 63))]
     pub name: String,
     /// A `PromQL` expression; `${namespace}`, `${instance}` and `${establishment}` stand for the target's. It is true where
     /// it has a result and none of its values is 0, and unknown where it has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 2000))]
-    pub promql: String,
+    pub promql: Option<String>,
+    /// A health check of the target, by the condition in which its Instance tells of it. It needs no Prometheus.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub health_check: Option<HealthCheck>,
     /// How long it must be true without a break.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub during: Option<Duration>,
+}
+
+/// A health check of an instance, by the condition in which it is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum HealthCheck {
+    /// All its pods are ready, by the checks of their components.
+    WorkloadReady,
+    /// Its database is.
+    DatabaseReady,
+    /// Its route and its certificate are.
+    Exposed,
 }
 
 /// What to do about a target that fails.
@@ -540,4 +557,6 @@ pub enum DecisionVerb {
     Skip,
     /// A target's change is taken back before it touched anything.
     Withdraw,
+    /// A target's way is rehearsed, on a copy of its data.
+    Rehearse,
 }

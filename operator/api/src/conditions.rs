@@ -113,6 +113,8 @@ pub enum Reason {
     UpgradeFailed,
     /// It cannot go to the release it is asked to run.
     UpgradeRefused,
+    /// Its way to another release was rehearsed, on a copy of its data, and failed. Told by an event alone.
+    RehearsalFailed,
     /// A campaign shows its plan.
     CampaignDraft,
     /// A campaign cannot run as it is written.

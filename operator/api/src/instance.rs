@@ -4,6 +4,7 @@ use crate::{
     Quantity, SizeClass, Stage,
     conditions::Condition,
     names::INSTANCE_NAME_MAX,
+    rehearsal::RehearsalStatus,
     release::EnvVar,
     upgrade::{Rollout, UpgradeStatus},
 };
@@ -31,6 +32,7 @@ use serde::{Deserialize, Serialize};
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     printcolumn(name = "Message", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].message", priority = 1),
     printcolumn(name = "Upgrade", type_ = "string", json_path = ".status.upgrade.phase", priority = 1),
+    printcolumn(name = "Rehearsal", type_ = "string", json_path = ".status.rehearsal.phase", priority = 1),
     printcolumn(name = "URL", type_ = "string", json_path = ".status.endpoints[0].url", priority = 1),
     selectable = ".spec.application",
     selectable = ".spec.establishment",
@@ -68,6 +70,10 @@ pub struct InstanceSpec {
     /// The campaign that chose `release` or `stage`, written with them. Not for people to write.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rollout: Option<Rollout>,
+    /// Name of a Release to which its way is rehearsed, on a copy of its data. Needs `CloudNativePG`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 253))]
+    pub rehearse: Option<String>,
     /// Name of the Platform to run on; none: the establishment's `homePlatform`. It cannot change.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 63))]
@@ -156,6 +162,9 @@ pub struct InstanceStatus {
     /// Its way from one release to another: the present one, or the last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upgrade: Option<UpgradeStatus>,
+    /// The rehearsal of its way to another release: the present one, or the last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rehearsal: Option<RehearsalStatus>,
     /// The campaign by which its stage was last reached.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stage_rollout: Option<Rollout>,

@@ -30,6 +30,7 @@ pub mod instance;
 pub mod names;
 pub mod platform;
 pub mod quantity;
+pub mod rehearsal;
 pub mod release;
 pub mod size;
 pub mod stage;

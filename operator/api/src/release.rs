@@ -67,10 +67,16 @@ pub struct ReleaseSpec {
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub security: bool,
     /// At most how many days ago a restore of an instance's backup must have been tried and found good before the
-    /// instance goes to this release; it says so by the annotation `gotocloud.amue.fr/restore-drilled-at`.
+    /// instance goes to this release; it says so by the annotation `gotocloud.amue.fr/restore-drilled-at`. A rehearsal
+    /// restores a backup, too, and counts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 3650))]
     pub restore_drill_within_days: Option<u32>,
+    /// At most how many days ago the way to this release must have been rehearsed well, on a copy of the instance's data
+    /// (`spec.rehearse` of the Instance), before the instance goes to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 3650))]
+    pub rehearsed_within_days: Option<u32>,
 }
 
 /// The oldest version of another application that this one works with, where the establishment has it at all.

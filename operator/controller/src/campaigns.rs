@@ -73,6 +73,8 @@ struct Live {
     begun: Vec<Admission>,
     /// What it withdrew and has not told yet.
     withdrawn: Vec<Arc<str>>,
+    /// Whose way it asked to be rehearsed and has not told yet.
+    rehearsed: Vec<Arc<str>>,
     /// Its status as last written, until the watch shows it.
     status: Option<CampaignStatus>,
     told: Option<Instant>,
@@ -227,10 +229,15 @@ impl Runner {
         let name = campaign.name_any();
         let before = self.live.remove(&name);
         let status = before.as_ref().and_then(|before| before.status.clone());
-        let (begun, withdrawn, told, view, mut forecast) = before.map_or_else(Default::default, |before| {
+        let (untold, told, view, mut forecast) = before.map_or_else(Default::default, |before| {
             let is_same = before.generation == campaign.metadata.generation;
             let schedule = before.forecast.schedule.filter(|_| is_same);
-            (before.begun, before.withdrawn, before.told, Some(before.view), Forecast { schedule, ..before.forecast })
+            (
+                (before.begun, before.withdrawn, before.rehearsed),
+                before.told,
+                Some(before.view),
+                Forecast { schedule, ..before.forecast },
+            )
         });
         forecast.is_stale = true;
         let now = self.known.context.clock.now();
@@ -243,8 +250,9 @@ impl Runner {
             uid: campaign.metadata.uid.clone().unwrap_or_default(),
             generation: campaign.metadata.generation,
             view,
-            begun,
-            withdrawn,
+            begun: untold.0,
+            withdrawn: untold.1,
+            rehearsed: untold.2,
             status,
             told,
             is_untold: false,
@@ -279,8 +287,8 @@ impl Runner {
         forecast.is_stale = false;
         forecast.asked = Some(Instant::now());
         let status = live.status.as_ref().or(campaign.status.as_ref());
-        let start = live.view.start(campaign, status, &self.known);
-        let conduct = Measured { mean: live.view.board.mean() };
+        let mut start = live.view.start(campaign, status, &self.known);
+        let conduct = Measured { mean: live.view.board.mean(), rehearsed: std::mem::take(&mut start.rehearsed) };
         let (now, generation) = (self.known.context.clock.now(), live.generation);
         let until = now.checked_add(LOOK_AHEAD).unwrap_or(Timestamp::MAX);
         self.simulations.spawn_blocking(move || {
@@ -324,6 +332,7 @@ impl Runner {
         if moves.start.is_none() {
             live.begun.extend(moves.begin.iter().cloned());
             live.withdrawn.extend(moves.withdraw.iter().cloned());
+            live.rehearsed.extend(moves.rehearse.iter().cloned());
             self.carry_out(campaign, &moves).await;
         }
         self.tell(campaign, stored, &moves, now).await?;
@@ -351,6 +360,7 @@ impl Runner {
                 moves,
                 begun: &live.begun,
                 withdrawn: &live.withdrawn,
+                rehearsed: &live.rehearsed,
                 changes: &live.view.changes,
                 findings: &live.view.findings,
                 is_valid: live.view.is_valid(),
@@ -386,6 +396,7 @@ impl Runner {
                 live.view.changes.clear();
                 live.begun.clear();
                 live.withdrawn.clear();
+                live.rehearsed.clear();
                 live.told = Some(Instant::now());
                 live.is_untold = false;
                 self.announce(campaign, &news).await;
@@ -417,7 +428,8 @@ impl Runner {
     /// Writes what was decided about targets.
     async fn carry_out(&mut self, campaign: &Arc<Campaign>, moves: &Moves) {
         let begin = moves.begin.iter().cloned().map(Write::Begin);
-        let writes = begin.chain(moves.withdraw.iter().cloned().map(Write::Withdraw));
+        let rehearse = moves.rehearse.iter().cloned().map(Write::Rehearse);
+        let writes = begin.chain(moves.withdraw.iter().cloned().map(Write::Withdraw)).chain(rehearse);
         let writes: Vec<_> = writes.map(|write| self.write(campaign, write).boxed()).collect();
         let written: Vec<Option<Arc<Instance>>> = stream::iter(writes).buffer_unordered(CONCURRENCY).collect().await;
         let mut news = News::default();
@@ -433,7 +445,7 @@ impl Runner {
         let spec = &campaign.spec;
         let target = match &write {
             Write::Begin(admission) => &*admission.name,
-            Write::Withdraw(name) => &**name,
+            Write::Withdraw(name) | Write::Rehearse(name) => &**name,
         };
         let who = InstanceRef::new(&spec.namespace, &bodies::instance_of(&campaign.spec, target));
         let watched = self.known.instance(&who.namespace, &who.name);
@@ -444,7 +456,8 @@ impl Runner {
                 bodies::made(campaign, admission, &establishment)?
             }
             (Write::Withdraw(_), Some(instance)) => bodies::withdrawn(instance)?,
-            (Write::Withdraw(_), None) => return None,
+            (Write::Rehearse(_), Some(instance)) => bodies::to_rehearse(campaign, instance)?,
+            (Write::Withdraw(_) | Write::Rehearse(_), None) => return None,
         };
         self.known.context.executor.cluster.metrics.writes.with_label_values(&["patch", "Instance"]).inc();
         let api: Api<Instance> = Api::namespaced(self.client.clone(), &spec.namespace);
@@ -468,6 +481,7 @@ impl Runner {
 enum Write {
     Begin(Admission),
     Withdraw(Arc<str>),
+    Rehearse(Arc<str>),
 }
 
 /// Has a campaign ended, and is that known of its present spec?

@@ -96,12 +96,15 @@ fn of(instance: &Instance, catalogue: &Catalogue) -> Vec<Gate> {
 
 async fn ask(gate: &Gate, instance: &Instance, catalogue: &Catalogue, clock: &Clock) -> Gates {
     let since = since(instance).unwrap_or_else(|| clock.now());
+    if let Some(check) = gate.health_check {
+        return gates::checked(gate, check, instance, since, clock.now());
+    }
+    let promql = gate.promql.as_deref().unwrap_or_default();
     let namespace = names::workload_namespace(inputs::name_of(instance));
     let establishment = &instance.spec.establishment;
-    let Some(question) =
-        gates::question(gate, &namespace, inputs::name_of(instance), establishment, since, clock.now())
-    else {
-        return Gates::Unknown(format!("the gate {} has to be true for {:#}", gate.name, gates::during(gate)));
+    let name = inputs::name_of(instance);
+    let Some(question) = gates::question(gate, promql, &namespace, name, establishment, since, clock.now()) else {
+        return gates::too_short(gate);
     };
     let platform = inputs::placed_on(instance).and_then(|name| catalogue.platforms.get(&ObjectRef::new(name)));
     let monitoring = platform.as_ref().and_then(|platform| platform.spec.monitoring.as_ref());

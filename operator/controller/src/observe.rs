@@ -12,6 +12,7 @@ use gotocloud_planner::{
     inputs::{self, counts_before},
     instance::namespace_holder,
     path::Graph,
+    rehearsal,
     snapshot::{NamespaceHolder, Observed, OperatorIdentity, Pinned, Way},
     upgrade::{self, Gates, Terms},
 };
@@ -35,11 +36,14 @@ pub struct Observation {
     operator: Arc<OperatorIdentity>,
     releases: Graph,
     target: Option<Arc<Release>>,
+    rehearsed: Option<Arc<Release>>,
     /// How carefully its way to another release is gone.
     pub terms: Terms,
     gates: Gates,
     /// The end of the log of a migration that failed.
     pub migration_log: String,
+    /// The end of the log of a rehearsed migration that failed.
+    pub rehearsal_log: String,
 }
 
 /// What is seen of an Instance's objects.
@@ -83,6 +87,8 @@ impl Observation {
             .collect();
         let releases = catalogue.graph(&spec.application);
         let target = upgrade::target(&instance).and_then(|name| catalogue.releases.get(&ObjectRef::new(name)));
+        let rehearsed = rehearsal::target_of(&instance).or(instance.spec.rehearse.as_deref());
+        let rehearsed = rehearsed.and_then(|name| catalogue.releases.get(&ObjectRef::new(name)));
         let terms = terms(&instance, catalogue, establishment.as_deref(), now);
         let platform_load = platform.as_deref().map_or(0, |platform| load(&instance, platform, catalogue));
         Self {
@@ -98,9 +104,11 @@ impl Observation {
             operator,
             releases,
             target,
+            rehearsed,
             gates,
             terms,
             migration_log: String::new(),
+            rehearsal_log: String::new(),
         }
     }
 
@@ -145,9 +153,11 @@ impl Observation {
             way: Way {
                 releases: &self.releases,
                 target: self.target.as_deref(),
+                rehearsed: self.rehearsed.as_deref(),
                 terms: self.terms.clone(),
                 gates: self.gates.clone(),
                 migration_log: self.migration_log.clone(),
+                rehearsal_log: self.rehearsal_log.clone(),
             },
         }
     }
@@ -194,7 +204,7 @@ fn terms(instance: &Instance, catalogue: &Catalogue, establishment: Option<&Esta
         |application: &str| catalogue.applications.get(&ObjectRef::new(application)).map(|one| one.spec.version_scheme);
     terms.hold = release.as_deref().and_then(|release| {
         campaign::targets::unmet(release, &neighbours, &scheme)
-            .or_else(|| campaign::targets::undrilled(release, instance, now))
+            .or_else(|| campaign::targets::missing(release, instance, now))
     });
     // Whether a campaign may begin was looked at when it began.
     if terms.hold.is_none() && wanted.rollout.is_none() {

@@ -9,15 +9,17 @@ use crate::{
     metrics::Metrics,
     observe::Observation,
 };
-use gotocloud_api::{Instance, names};
+use gotocloud_api::{Instance, names, rehearsal::RehearsalPhase, upgrade::UpgradePhase};
 use gotocloud_planner::{
     Kind, Verdict,
     campaign::terms::look_again,
     instance::{self, Failure, Outcome, Report},
+    rehearsal,
     removals::{Ledger, Removal, SETTLE},
     retry::{ErrorClass, backoff},
     revision,
     snapshot::{OperatorIdentity, Pinned},
+    upgrade,
 };
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ObjectReference;
@@ -38,6 +40,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+/// How often what failed of a rehearsal is tried again.
+const ASIDE_RETRY: Duration = Duration::from_secs(15);
 /// How often an Instance whose removals are held looks whether they still are.
 const HELD_RETRY: Duration = Duration::from_secs(5);
 
@@ -211,7 +215,7 @@ async fn pass(context: &Context, who: &InstanceRef, instance: Arc<Instance>) -> 
     let children = &context.executor.cluster.children;
     let assured = context.memory().by_instance.get(who).and_then(|one| one.database_assured.clone());
     let mut observation = context.observe(who, Arc::clone(&instance));
-    observation.migration_log = migration_log(context, who, &instance).await;
+    (observation.migration_log, observation.rehearsal_log) = logs(context, who, &instance).await;
     let mut snapshot = observation.snapshot(observation.look(children), None, assured.as_deref());
     let mut plan = instance::plan(&snapshot);
     if let Verdict::NeedsPinned(key) = &plan.verdict {
@@ -229,6 +233,8 @@ async fn pass(context: &Context, who: &InstanceRef, instance: Arc<Instance>) -> 
     }
     let steps = plan.steps_allowed(removal == Removal::Allowed);
     let (done, failure) = context.executor.carry_out(&instance, who, &steps).await;
+    let aside: Vec<_> = plan.aside.iter().filter(|_| failure.is_none()).collect();
+    let (_, aside) = context.executor.carry_out(&instance, who, &aside).await;
     context.metrics().duration.with_label_values(&["execute"]).observe(begun.elapsed().as_secs_f64());
     if removal == Removal::Allowed && failure.is_none() {
         context.memory().ledger.done(&who.to_string(), Timestamp::now());
@@ -247,18 +253,22 @@ async fn pass(context: &Context, who: &InstanceRef, instance: Arc<Instance>) -> 
         applied: after.children.iter().map(|child| (child.key.clone(), child.applied.to_string())).collect(),
         removal: (removals > 0).then(|| removal.clone()),
         database_assured: done.database_assured.is_some(),
+        aside,
     };
     let now = context.clock.now();
     let report = instance::report(&after, &plan, &outcome, now);
-    let upgrade = report.status.upgrade.clone();
+    let (way, rehearsed) = (report.status.upgrade.clone(), report.status.rehearsal.clone());
     let untold = tell(context, who, &instance, report).await?;
     match outcome.failure {
         Some(failure) => Err(failure),
         None => Ok(match removal {
             Removal::Allowed => {
-                let again = upgrade.and_then(|upgrade| look_again(&upgrade, &observation.terms, now));
-                let again = again.and_then(|at| Duration::try_from(at.duration_since(now)).ok());
-                [untold, again].into_iter().flatten().min()
+                let again = way.and_then(|way| look_again(&way, &observation.terms, now));
+                let rehearsed = rehearsed.as_ref().and_then(rehearsal::look_again);
+                // What failed beside it is tried again.
+                let aside = outcome.aside.is_some().then_some(ASIDE_RETRY);
+                let until = |at: Timestamp| Duration::try_from(at.duration_since(now)).ok();
+                [untold, again.and_then(until), rehearsed.and_then(until), aside].into_iter().flatten().min()
             }
             Removal::Settling => Some(Duration::try_from(SETTLE).unwrap_or(HELD_RETRY)),
             Removal::Held { .. } => Some(HELD_RETRY),
@@ -319,15 +329,16 @@ async fn tell(
     Ok(None)
 }
 
-/// The end of the log of a migration that failed; empty where there is none, or none has failed.
-async fn migration_log(context: &Context, who: &InstanceRef, instance: &Instance) -> String {
-    let Some(upgrade) = instance.status.as_ref().and_then(|status| status.upgrade.as_ref()) else {
-        return String::new();
+/// The ends of the logs of a migration that failed, and of a rehearsed one; empty where none has.
+async fn logs(context: &Context, who: &InstanceRef, instance: &Instance) -> (String, String) {
+    let Some(status) = &instance.status else { return Default::default() };
+    let upgrade = status.upgrade.as_ref().filter(|upgrade| upgrade.phase == UpgradePhase::Migrate);
+    let rehearsal = status.rehearsal.as_ref().filter(|rehearsal| rehearsal.phase == RehearsalPhase::Migrate);
+    let of = async |job: Option<String>| match job {
+        Some(job) if context.executor.cluster.children.has_failed(who, Kind::Job, &job) => {
+            context.executor.log_tail(&names::workload_namespace(&who.name), &job).await
+        }
+        Some(_) | None => String::new(),
     };
-    let job = gotocloud_planner::upgrade::attempt_name(upgrade);
-    let is_migrating = upgrade.phase == gotocloud_api::upgrade::UpgradePhase::Migrate;
-    if !is_migrating || !context.executor.cluster.children.has_failed(who, Kind::Job, &job) {
-        return String::new();
-    }
-    context.executor.log_tail(&names::workload_namespace(&who.name), &job).await
+    (of(upgrade.map(upgrade::attempt_name)).await, of(rehearsal.map(rehearsal::job_name)).await)
 }

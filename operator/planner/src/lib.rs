@@ -30,6 +30,7 @@ pub mod ownership;
 pub mod path;
 pub mod plan;
 mod quota;
+pub mod rehearsal;
 pub mod removals;
 pub mod render;
 pub mod retry;

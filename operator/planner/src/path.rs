@@ -94,7 +94,8 @@ impl Graph {
     }
 
     /// The names of the releases after `from` on the shortest allowed way to `to`, which is the last; of several as short,
-    /// the one by the newest releases. A single step back is allowed where the step forward was and can be undone.
+    /// the one by the newest releases. Where a way leads the other way round, every step of which can be undone, the way
+    /// back is one step: its data suits every release on it.
     ///
     /// # Errors
     /// [`NoWay`], which names the nearest release that is reached.
@@ -111,8 +112,10 @@ impl Graph {
             }
             return Ok(way.into_iter().rev().map(|at| self.nodes[at].name.clone()).collect());
         }
-        if self.nodes[start].from.contains(&end) {
-            return if self.nodes[start].step.irreversible {
+        let back = self.search(end);
+        if back[start].is_some() {
+            let mut steps = std::iter::successors(Some(start), |&at| back[at].filter(|&previous| previous != end));
+            return if steps.any(|at| self.nodes[at].step.irreversible) {
                 Err(NoWay::Irreversible { from: from.to_owned(), to: to.to_owned() })
             } else {
                 Ok(vec![to.to_owned()])
@@ -245,7 +248,24 @@ mod tests {
         let graph = example();
         assert_eq!(graph.way("v1.4.01", "v1.4.00").unwrap(), ["v1.4.00"]);
         assert!(matches!(graph.way("v2.0.00", "v1.4.01"), Err(NoWay::Irreversible { .. })));
-        assert!(matches!(graph.way("v2.0.00", "v1.4.00"), Err(NoWay::None { nearest: None, .. })));
+        assert!(matches!(graph.way("v2.0.00", "v1.4.00"), Err(NoWay::Irreversible { .. })));
+    }
+
+    #[test]
+    fn back_over_several_steps_that_can_all_be_undone_is_one_step() {
+        let graph = Graph::new(&[
+            release("V1.0.00", &[], None),
+            release("V1.1.00", &["V1.0.00"], Some(true)),
+            release("V1.2.00", &["V1.1.00"], Some(true)),
+            release("V1.3.00", &["V1.2.00"], Some(false)),
+            release("V1.4.00", &["V1.3.00"], Some(true)),
+        ]);
+        assert_eq!(graph.way("v1.2.00", "v1.0.00").unwrap(), ["v1.0.00"]);
+        assert_eq!(graph.facts("v1.2.00", "v1.0.00"), StepFacts::default(), "no data is moved");
+        assert_eq!(graph.way("v1.4.00", "v1.3.00").unwrap(), ["v1.3.00"]);
+        for (from, to) in [("v1.3.00", "v1.2.00"), ("v1.4.00", "v1.0.00"), ("v1.4.00", "v1.2.00")] {
+            assert!(matches!(graph.way(from, to), Err(NoWay::Irreversible { .. })), "{from} to {to}");
+        }
     }
 
     #[test]

@@ -16,8 +16,12 @@ pub struct Plan<'a> {
     pub verdict: Verdict,
     /// Labels and finalizer the Instance itself is to have; none where it has them already.
     pub metadata: Option<InstanceMetadata>,
-    /// What to do, in this order. A step that fails ends the plan, unless it says otherwise.
+    /// What to do, in this order. A step that fails ends the plan.
     pub steps: Vec<Step>,
+    /// What to do after that for a rehearsal. If it fails, the rehearsal does, and nothing else.
+    pub aside: Vec<Step>,
+    /// Why a rehearsal that is under way cannot go on.
+    pub unrehearsable: Option<Refusal>,
     /// Every object the Instance is to be made of once the steps are done, in the order of application.
     pub inventory: Vec<ObjectKey>,
     /// What it refers to; none where that cannot be told, or does not matter.

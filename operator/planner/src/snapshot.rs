@@ -51,18 +51,24 @@ pub struct Way<'a> {
     pub releases: &'a Graph,
     /// The Release that the present step ends at, if one is under way.
     pub target: Option<&'a Release>,
+    /// The Release that the present step of a rehearsal ends at, or that is asked to be rehearsed where none is under way.
+    pub rehearsed: Option<&'a Release>,
     /// How carefully it is gone.
     pub terms: Terms,
     /// What the gates of its wave say.
     pub gates: Gates,
     /// The end of the log of a migration that failed.
     pub migration_log: String,
+    /// The end of the log of a rehearsed migration that failed.
+    pub rehearsal_log: String,
 }
 
 impl<'a> Way<'a> {
     /// Nothing is under way, and what begins is gone as an edit by hand is.
     pub fn open(releases: &'a Graph) -> Self {
-        Self { releases, target: None, terms: Terms::default(), gates: Gates::True, migration_log: String::new() }
+        let (migration_log, rehearsal_log) = (String::new(), String::new());
+        let (target, rehearsed) = (None, None);
+        Self { releases, target, rehearsed, terms: Terms::default(), gates: Gates::True, migration_log, rehearsal_log }
     }
 }
 

@@ -168,6 +168,23 @@ pub fn unready_pods(name: &str, version: &str, establishments: &[&str]) -> Value
     }})
 }
 
+/// A Stage called `name` by which the pods of that component of an instance, a job's, fail.
+#[must_use]
+pub fn failing_jobs(name: &str, instance: &str, component: &str) -> Value {
+    let is = |key: &str, value: &str| json!({"jq": {"key": key, "operator": "In", "values": [value]}});
+    json!({"apiVersion": "kwok.x-k8s.io/v1alpha1", "kind": "Stage", "metadata": {"name": name}, "spec": {
+        "weight": 10,
+        "resourceRef": {"apiGroup": "v1", "kind": "Pod"},
+        "selector": {"matchExpressions": [
+            is(".metadata.labels[\"gotocloud.amue.fr/instance\"]", instance),
+            is(".metadata.labels[\"app.kubernetes.io/component\"]", component),
+            is(".status.phase", "Pending"),
+            {"jq": {"key": ".metadata.deletionTimestamp", "operator": "DoesNotExist"}},
+        ]},
+        "steps": [{"patch": {"subresource": "status", "root": "status", "template": "phase: Failed\n"}}],
+    }})
+}
+
 /// An Instance of `application` for `establishment` by the Release `APPLICATION-1.0`, in [`HUB`], which keeps no data
 /// when it is deleted.
 #[must_use]

@@ -287,6 +287,10 @@ fn a_wave_that_is_done_is_taken_back_by_an_edit(fleet: &mut Fleet) {
     assert_eq!((version(fleet, "app-s0"), version(fleet, "app-s1")), ("1.8".into(), "1.8".into()));
     let decisions = status(fleet, "back")["decisions"].as_array().unwrap().clone();
     assert!(decisions.iter().any(|one| one["verb"] == "RollBack" && one["actor"] == "spec.rollBack"), "{decisions:?}");
+    // And forward again, by the same campaign.
+    edit(fleet, "back", json!({"rollBack": null, "retryFailed": 1}));
+    until(fleet, "back", "both are done again", |status| status["counts"]["done"] == 2);
+    assert_eq!((version(fleet, "app-s0"), version(fleet, "app-s1")), ("1.9".into(), "1.9".into()));
     end(fleet, "back");
 }
 

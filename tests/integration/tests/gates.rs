@@ -47,7 +47,9 @@ const ASKED_WRONGLY: &str = "refused";
 const WATCHED: &str = "watched";
 /// Who has no gate.
 const STALE: &str = "stale";
-const ALL: [&str; 8] = [HELD, FAILING, MISSING, AWAY, MUTE, ASKED_WRONGLY, WATCHED, STALE];
+/// Whose gate is a health check, on a Platform that names no Prometheus.
+const CHECKED: &str = "checked";
+const ALL: [&str; 9] = [HELD, FAILING, MISSING, AWAY, MUTE, ASKED_WRONGLY, WATCHED, STALE, CHECKED];
 
 /// What the tests share.
 struct World {
@@ -62,11 +64,12 @@ struct World {
 static WORLD: Mutex<Option<World>> = Mutex::new(None);
 
 fn main() -> ExitCode {
-    let tests: [Test<'_>; 5] = [
+    let tests: [Test<'_>; 6] = [
         ("a_gate_lets_a_target_through_once_it_was_true_for_long_enough", holds),
         ("a_gate_that_is_false_takes_its_target_back_after_the_deadline", is_false),
         ("a_gate_that_becomes_false_takes_back_what_is_watched", becomes_false),
         ("what_cannot_be_told_is_neither_true_nor_false_and_the_target_goes_on_once_it_can_be", is_unknown),
+        ("a_health_check_lets_a_target_through_once_it_was_well_for_long_enough", is_well),
         ("pods_of_the_release_before_are_no_proof_however_well_they_are", stale),
     ];
     let outcome = run("it-gates", |spec| spec, &tests);
@@ -110,7 +113,9 @@ impl World {
         fleet.apply(&campaign("refused", &[ASKED_WRONGLY], json!({"gates": [gate(REFUSED, DURING)]}))).unwrap();
         let watched = json!({"gates": [gate(UP, SignedDuration::ZERO)], "soak": "1h"});
         fleet.apply(&campaign("watched", &[WATCHED], watched)).unwrap();
-        let waits = [HELD, FAILING, MISSING, AWAY, MUTE, ASKED_WRONGLY];
+        let check = json!({"name": "pods", "healthCheck": "WorkloadReady", "during": format!("{}s", DURING.as_secs())});
+        fleet.apply(&campaign("checked", &[CHECKED], json!({"gates": [check]}))).unwrap();
+        let waits = [HELD, FAILING, MISSING, AWAY, MUTE, ASKED_WRONGLY, CHECKED];
         let waits_since = waits.map(|name| (name, time(&until(fleet, name, "Verify")["since"])));
         Self { exposition, prometheus, away, waits_since: waits_since.into() }
     }
@@ -125,7 +130,11 @@ fn provision(fleet: &Fleet, platforms: &[(&str, Option<String>)]) {
         fleet.apply(&objects::with(platform, monitoring)).unwrap();
     }
     for name in ALL {
-        let home = if [AWAY, MUTE].contains(&name) { name } else { objects::SERVER };
+        let home = match name {
+            AWAY => AWAY,
+            MUTE | CHECKED => MUTE,
+            _ => objects::SERVER,
+        };
         let more = json!({"metadata": {"labels": {"cohort": "gated"}}, "spec": {"homePlatform": home}});
         fleet.apply(&objects::with(objects::establishment(name), more)).unwrap();
     }
@@ -206,6 +215,18 @@ fn holds(fleet: &mut Fleet) {
         println!("  it waited for {waited:#}");
         assert!(waited >= DURING, "it went through after {waited:#}");
         assert_eq!(version(fleet, HELD), "2.0");
+    });
+}
+
+fn is_well(fleet: &mut Fleet) {
+    within(fleet, |world| {
+        let waited = time(&until(fleet, CHECKED, "Done")["since"]).duration_since(world.waits_since[CHECKED]);
+        println!("  it waited for {waited:#}");
+        assert!(waited >= DURING, "it went through after {waited:#}");
+        assert_eq!(version(fleet, CHECKED), "2.0");
+        let neither = json!([{"name": "neither"}]);
+        let refused = fleet.apply(&campaign("neither", &[CHECKED], json!({ "gates": neither }))).unwrap_err();
+        assert!(refused.message.contains("either a promql expression or a healthCheck"), "{refused}");
     });
 }
 

@@ -51,6 +51,7 @@ pub fn decisions(fleet: &Fleet) -> anyhow::Result<Times> {
             moves: &moves,
             begun: &moves.begin,
             withdrawn: &moves.withdraw,
+            rehearsed: &moves.rehearse,
             changes: &known.changes,
             findings: &known.findings,
             is_valid: known.is_valid(),

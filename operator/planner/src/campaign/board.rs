@@ -36,8 +36,22 @@ pub struct Target {
     pub deferred_until: Option<Timestamp>,
     /// Does its platform not answer?
     pub unreachable: bool,
+    /// Is its way to be rehearsed first?
+    pub rehearsal: Rehearsing,
     /// Since when, and how fast.
     pub progress: Progress,
+}
+
+/// Does what holds a target up want its way to be rehearsed?
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Rehearsing {
+    /// No.
+    #[default]
+    No,
+    /// Yes, and nobody has asked for that.
+    Due,
+    /// Yes, and that was asked for, and has not ended.
+    UnderWay,
 }
 
 /// How far a target that was begun has come, as its record tells.
@@ -106,6 +120,10 @@ pub struct WaveBoard {
     pub in_hand: BTreeSet<Arc<str>>,
     /// Those that cannot begin, whatever their turn.
     pub blocked: BTreeSet<Arc<str>>,
+    /// Those whose way is to be rehearsed.
+    pub to_rehearse: BTreeSet<Arc<str>>,
+    /// How many ways are being rehearsed.
+    pub rehearsing: u32,
     /// Those that failed.
     pub failed: BTreeSet<Arc<str>>,
 }
@@ -217,6 +235,11 @@ impl Board {
                 all.remove(name);
             }
         };
+        match target.rehearsal {
+            Rehearsing::No => {}
+            Rehearsing::Due => set(&mut wave.to_rehearse),
+            Rehearsing::UnderWay => one(&mut wave.rehearsing),
+        }
         match &target.standing {
             Standing::Pending if target.unreachable => {}
             Standing::Pending => match target.deferred_until {
@@ -305,14 +328,16 @@ mod tests {
     fn target() -> impl Strategy<Value = Target> {
         let place = || proptest::option::of(prop_oneof![Just(Arc::from("x")), Just(Arc::from("y"))]);
         let rest = (0u32..30, proptest::option::of(0i64..3), any::<bool>(), proptest::option::of(0u32..9));
-        (0usize..4, standing(), 0u32..2, place(), place(), rest).prop_map(
-            |(wave, standing, calendar, platform, server, (weight, deferred, unreachable, took))| Target {
+        let rehearsal = prop_oneof![Just(Rehearsing::No), Just(Rehearsing::Due), Just(Rehearsing::UnderWay)];
+        (0usize..4, standing(), 0u32..2, place(), place(), rest, rehearsal).prop_map(
+            |(wave, standing, calendar, platform, server, (weight, deferred, unreachable, took), rehearsal)| Target {
                 wave,
                 standing,
                 lane: Lane { calendar, kind: None, platform, server },
                 weight,
                 deferred_until: deferred.map(|at| Timestamp::from_second(at).unwrap()),
                 unreachable,
+                rehearsal,
                 progress: Progress { since: None, took },
             },
         )

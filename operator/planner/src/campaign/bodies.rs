@@ -63,6 +63,13 @@ pub fn begun(campaign: &Campaign, admission: &Admission, instance: &Instance) ->
     Some(body)
 }
 
+/// The body of a target whose way is to be rehearsed; none where the campaign brings no release.
+pub fn to_rehearse(campaign: &Campaign, instance: &Instance) -> Option<Value> {
+    let mut body = said(instance)?;
+    body["spec"]["rehearse"] = json!(campaign.spec.upgrade.as_ref()?.release);
+    Some(body)
+}
+
 /// The body of a target whose change is taken back: the release it runs, asked by nobody; none where it runs none.
 pub fn withdrawn(instance: &Instance) -> Option<Value> {
     let mut body = said(instance)?;

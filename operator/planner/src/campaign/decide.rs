@@ -24,6 +24,8 @@ pub struct Moves {
     pub start: Option<usize>,
     /// The targets that begin, or go back.
     pub begin: Vec<Admission>,
+    /// The targets whose way is to be rehearsed.
+    pub rehearse: Vec<Arc<str>>,
     /// The targets to withdraw, which have touched nothing.
     pub withdraw: Vec<Arc<str>>,
     /// When to decide again, if nothing happens before.
@@ -58,6 +60,9 @@ pub fn decide(
         return moves;
     }
     let is_halted = waves::halt(spec, board, is_valid).is_some();
+    if !is_halted {
+        moves.rehearse = to_rehearse(spec, board);
+    }
     let mut room = Room { spec, board, begun_on: HashMap::new(), openings: HashMap::new() };
     for (at, (wave, on_board)) in spec.waves.iter().zip(board.waves()).enumerate() {
         if !waves::has_begun(status, &wave.name) {
@@ -82,6 +87,17 @@ pub fn decide(
         }
     }
     moves
+}
+
+/// Those whose way is rehearsed now: of every wave, whether or not it has begun, and in spite of windows and freezes, since
+/// a rehearsal touches nothing; but no more of a wave at once than may be changed at once.
+fn to_rehearse(spec: &CampaignSpec, board: &Board) -> Vec<Arc<str>> {
+    let of = |(at, wave): (usize, &WaveBoard)| {
+        let free = waves::at_once(spec, board, at).saturating_sub(wave.rehearsing);
+        let free = usize::try_from(free).unwrap_or(usize::MAX);
+        wave.to_rehearse.iter().take(free).cloned().collect::<Vec<_>>()
+    };
+    board.waves().iter().enumerate().flat_map(of).collect()
 }
 
 /// Begins as many targets of a wave as there is room for, in the order of their names.

@@ -4,7 +4,8 @@ use super::{Board, Standing, members::Members};
 use crate::{path::Graph, simulate::Schedule};
 use gotocloud_api::{
     Application, Campaign, CampaignSpec, Release,
-    campaign::{Finding, Severity, Targets},
+    application::DatabaseEngine,
+    campaign::{Finding, HealthCheck, Severity, Targets},
 };
 use jiff::{Timestamp, civil::Date};
 use std::collections::{BTreeMap, BTreeSet};
@@ -45,7 +46,7 @@ pub fn findings(campaign: &Campaign, world: &World<'_>, now: Timestamp) -> Vec<F
     lengths_can_be_read(spec, &mut findings);
     waves_have_targets(spec, world, &mut findings);
     ways_lead_there(world, &mut findings);
-    gates_can_be_read(spec, &mut findings);
+    gates_can_be_read(spec, world, &mut findings);
     windows_open(world, &mut findings);
     if let Some(schedule) = world.schedule {
         it_ends(spec, schedule, &mut findings);
@@ -194,12 +195,21 @@ fn to_change<'w>(world: &'w World<'_>) -> impl Iterator<Item = (&'w str, &'w str
     })
 }
 
-fn gates_can_be_read(spec: &CampaignSpec, findings: &mut Vec<Finding>) {
+fn gates_can_be_read(spec: &CampaignSpec, world: &World<'_>, findings: &mut Vec<Finding>) {
+    let has_no_database = world.application.is_some_and(|one| one.spec.database != DatabaseEngine::PostgreSQL);
     for wave in &spec.waves {
         for gate in &wave.gates {
+            if gate.health_check == Some(HealthCheck::DatabaseReady) && has_no_database {
+                let message = format!(
+                    "gate {} of wave {} would never be true: {} has no database",
+                    gate.name, wave.name, spec.application
+                );
+                note(findings, Severity::Error, "GateInvalid", message);
+            }
+            let Some(promql) = &gate.promql else { continue };
             let plain = ["${namespace}", "${instance}", "${establishment}"]
                 .iter()
-                .fold(gate.promql.clone(), |text, variable| text.replace(variable, "x"));
+                .fold(promql.clone(), |text, variable| text.replace(variable, "x"));
             if let Some(start) = plain.find("${") {
                 let unknown: String = plain[start..].chars().take_while(|c| *c != '}').collect();
                 let message = format!(

@@ -1,7 +1,10 @@
 //! What does a gate say, given what Prometheus answers?
 
 use crate::upgrade::Gates;
-use gotocloud_api::campaign::Gate;
+use gotocloud_api::{
+    Instance,
+    campaign::{Gate, HealthCheck},
+};
 use jiff::{SignedDuration, Timestamp};
 
 /// The samples of one series: seconds since 1970, and the value.
@@ -21,10 +24,35 @@ pub struct Question {
     pub until: Timestamp,
 }
 
-/// What to ask about a gate of a target that has been in its phase since `since`; none while it cannot have been true for
-/// long enough yet.
+/// What a gate on a health check says of an instance that has been in its phase since `since`. It is never false: what is
+/// amiss is looked at with patience, as without a gate, and is only not true for long enough.
+pub fn checked(gate: &Gate, check: HealthCheck, instance: &Instance, since: Timestamp, now: Timestamp) -> Gates {
+    let (name, during) = (&gate.name, during(gate));
+    let kind = format!("{check:?}");
+    let conditions = instance.status.iter().flat_map(|status| &status.conditions);
+    let Some(condition) = conditions.into_iter().find(|one| one.type_ == kind) else {
+        return Gates::Unknown(format!("the gate {name} cannot be told: the instance has no condition {kind}"));
+    };
+    if condition.observed_generation != instance.metadata.generation {
+        return Gates::Unknown(format!("the gate {name} cannot be told yet: {kind} is of an older generation"));
+    }
+    if condition.status != "True" {
+        return Gates::Unknown(format!("the gate {name} is not true: {}", condition.message));
+    }
+    let from = condition.last_transition_time.0.max(since);
+    if now.duration_since(from) >= during { Gates::True } else { too_short(gate) }
+}
+
+/// What is said of a gate that cannot have been true for long enough yet.
+pub fn too_short(gate: &Gate) -> Gates {
+    Gates::Unknown(format!("the gate {} has to be true for {:#}", gate.name, during(gate)))
+}
+
+/// What to ask about a gate on that expression, of a target that has been in its phase since `since`; none while it cannot
+/// have been true for long enough yet.
 pub fn question(
     gate: &Gate,
+    promql: &str,
     namespace: &str,
     instance: &str,
     establishment: &str,
@@ -34,8 +62,7 @@ pub fn question(
     let during = during(gate);
     let from = now.checked_sub(during).ok()?;
     (from >= since).then(|| Question {
-        query: gate
-            .promql
+        query: promql
             .replace("${namespace}", namespace)
             .replace("${instance}", instance)
             .replace("${establishment}", establishment),
@@ -104,7 +131,7 @@ mod tests {
     }
 
     fn ask(during: &str, since: i64, now: i64) -> Option<Question> {
-        question(&gate(during), "gtc-a", "a", "e", at(since), at(now))
+        question(&gate(during), "up{namespace=\"${namespace}\"}", "gtc-a", "a", "e", at(since), at(now))
     }
 
     fn every(step: i64, from: i64, until: i64, value: f64) -> Series {
@@ -126,6 +153,33 @@ mod tests {
         assert!(matches!(judge(vec![every(15, 1000, 1030, 1.0)]), Gates::Unknown(_)), "it ends too early");
         assert!(matches!(judge(vec![]), Gates::Unknown(_)));
         assert!(matches!(judge(vec![every(15, 1000, 1060, f64::NAN)]), Gates::Unknown(_)));
+    }
+
+    #[test]
+    fn a_health_check_is_true_once_its_condition_was_for_long_enough_in_this_phase() {
+        let gate: Gate = serde_json::from_value(
+            serde_json::json!({"name": "pods", "healthCheck": "WorkloadReady", "during": "60s"}),
+        )
+        .unwrap();
+        let said = |status: &str, generation: i64, true_since: i64, phase_since: i64, now: i64| {
+            let instance: Instance = serde_json::from_value(serde_json::json!({
+                "apiVersion": "gotocloud.amue.fr/v1alpha1", "kind": "Instance", "metadata": {"name": "a", "generation": 2},
+                "spec": {"application": "app", "establishment": "e"},
+                "status": {"conditions": [{"type": "WorkloadReady", "status": status, "reason": "R", "message": "1 of 2 pods",
+                    "observedGeneration": generation, "lastTransitionTime": at(true_since).to_string()}]},
+            }))
+            .unwrap();
+            checked(&gate, HealthCheck::WorkloadReady, &instance, at(phase_since), at(now))
+        };
+        assert_eq!(said("True", 2, 1000, 900, 1060), Gates::True);
+        let unknown = |said: Gates| match said {
+            Gates::Unknown(why) => why,
+            other => panic!("{other:?}"),
+        };
+        assert!(unknown(said("True", 2, 1000, 900, 1059)).contains("has to be true for"));
+        assert!(unknown(said("True", 2, 1000, 1001, 1060)).contains("has to be true for"), "not before this phase");
+        assert!(unknown(said("True", 1, 1000, 900, 9999)).contains("older generation"));
+        assert_eq!(unknown(said("False", 2, 1000, 900, 9999)), "the gate pods is not true: 1 of 2 pods");
     }
 
     #[test]

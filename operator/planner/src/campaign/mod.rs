@@ -41,7 +41,7 @@ pub mod view;
 pub mod waves;
 pub mod why;
 
-pub use board::{Board, Lane, Places, Progress, Target};
+pub use board::{Board, Lane, Places, Progress, Rehearsing, Target};
 pub use decide::{Admission, Moves, Opening, decide};
 pub use standing::Standing;
 pub use view::{Objects, View};

@@ -52,6 +52,8 @@ pub struct Facts<'a> {
     pub begun: &'a [Admission],
     /// What was withdrawn since the last report.
     pub withdrawn: &'a [Arc<str>],
+    /// Whose way was asked to be rehearsed since the last report.
+    pub rehearsed: &'a [Arc<str>],
     /// What changed since the last report.
     pub changes: &'a [Change],
     /// What is wrong with it, or to be known.
@@ -356,6 +358,9 @@ fn decisions(
             note(DecisionVerb::Start, subject, RULES, reason);
         }
     }
+    for name in facts.rehearsed {
+        note(DecisionVerb::Rehearse, name.to_string(), RULES, "its release asks for it, and nobody else has".into());
+    }
     for name in facts.withdrawn {
         note(DecisionVerb::Withdraw, name.to_string(), "spec.state", "it had touched nothing".into());
     }
@@ -381,7 +386,7 @@ fn time(at: Timestamp) -> Time {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::campaign::{Lane, Progress, Target};
+    use crate::campaign::{Lane, Progress, Rehearsing, Target};
     use gotocloud_api::campaign::CampaignSpec;
     use serde_json::json;
 
@@ -393,20 +398,31 @@ mod tests {
         }))
         .unwrap();
         let mut campaign = Campaign::new("winter", spec);
-        let began = json!({"waves": [{"name": "all", "startedAt": "2026-01-01T00:00:00Z"}]});
-        campaign.status = Some(serde_json::from_value(began).unwrap());
+        let before = json!({"waves": [{"name": "all", "startedAt": "2026-01-01T00:00:00Z"}]});
+        campaign.status = Some(serde_json::from_value(before).unwrap());
         let mut board = Board::new(1);
         for (name, standing) in [("a", Standing::Done), ("b", Standing::Blocked("its establishment sleeps".into()))] {
             let (lane, progress) = (Lane::default(), Progress::default());
+            let (deferred_until, unreachable, rehearsal) = (None, false, Rehearsing::No);
             let target =
-                Target { wave: 0, standing, lane, weight: 1, deferred_until: None, unreachable: false, progress };
+                Target { wave: 0, standing, lane, weight: 1, deferred_until, unreachable, rehearsal, progress };
             board.put(&name.into(), target);
         }
         let (changes, findings, schedule) = (&[][..], &[][..], None);
         let detail = |_: &str| Detail::default();
         let is_valid = true;
-        let facts =
-            Facts { board: &board, moves, begun, withdrawn, changes, findings, is_valid, schedule, detail: &detail };
+        let facts = Facts {
+            board: &board,
+            moves,
+            begun,
+            withdrawn,
+            rehearsed: &[],
+            changes,
+            findings,
+            is_valid,
+            schedule,
+            detail: &detail,
+        };
         report(&campaign, &facts, "2026-01-01T01:00:00Z".parse().unwrap())
     }
 

@@ -159,7 +159,9 @@ fn upgraded(
             // Somebody took it out again before it was answered: it is asked for anew.
             None if instance.spec.release.is_none() => Standing::Pending,
             None => Standing::Running { untouched: true },
-            Some(record) if record.to != goal => went_back(record),
+            Some(record) if record.to != goal => {
+                went_back(record, !is_to_go_back && rollout.attempt < attempt(asker.spec, name))
+            }
             Some(record) if record.phase == UpgradePhase::Done && is_to_go_back && record.from != goal => {
                 Standing::ToGoBack(record.from.as_str().into())
             }
@@ -203,9 +205,10 @@ pub(crate) fn tried(record: &UpgradeStatus, is_due_again: bool) -> Standing {
     }
 }
 
-/// Where a way back, as a person wanted it, has led.
-fn went_back(record: &UpgradeStatus) -> Standing {
+/// Where a way back, as a person wanted it, has led. Once that is over, and no longer wanted, another try may begin.
+fn went_back(record: &UpgradeStatus, is_due_again: bool) -> Standing {
     match record.phase {
+        _ if record.phase.is_terminal() && is_due_again => Standing::Pending,
         UpgradePhase::Done => Standing::WentBack,
         UpgradePhase::Refused | UpgradePhase::Failed | UpgradePhase::RolledBack | UpgradePhase::Withdrawn => {
             Standing::Failed(record.message.as_str().into())

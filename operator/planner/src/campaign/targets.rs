@@ -1,11 +1,12 @@
 //! What does a campaign know of one target?
 
-use super::{Lane, Standing, Target, members::Members, standing, waves};
+use super::{Lane, Rehearsing, Standing, Target, members::Members, standing, waves};
 use crate::{
     calendar::{self, Calendar, CalendarError, Change, State, WindowOwner},
     campaign::decide::Opening,
     campaign::why::Closed,
     path::Graph,
+    rehearsal,
 };
 use gotocloud_api::{
     Application, CampaignSpec, CampaignStatus, ChangeFreezeSpec, Deferral, Establishment, Instance, Release, Window,
@@ -176,12 +177,16 @@ pub fn place(field: &Field<'_>, calendars: &mut Calendars, candidate: &Candidate
     let of = field.spec.waves.get(wave)?;
     let asker = standing::Asker { spec: field.spec, uid: field.uid, goal: field.goal };
     let mut standing = standing::of(asker, candidate.name, &of.name, candidate.instance, candidate.owner);
+    let mut rehearsal = Rehearsing::No;
     if standing == Standing::Pending {
         if is_beyond(field, candidate.instance) {
             standing = Standing::Unneeded;
         } else if is_late(field, &of.name, candidate) {
             standing = Standing::Skipped;
-        } else if let Some(why) = incompatible(field, candidate).or_else(|| unprepared(field, candidate)) {
+        } else if let Some(why) = incompatible(field, candidate) {
+            standing = Standing::Blocked(why.into());
+        } else if let Some(why) = unprepared(field, candidate) {
+            rehearsal = rehearsing(field, candidate);
             standing = Standing::Blocked(why.into());
         }
     }
@@ -205,6 +210,7 @@ pub fn place(field: &Field<'_>, calendars: &mut Calendars, candidate: &Candidate
         },
         deferred_until: deferred(field, &of.name, candidate),
         unreachable: candidate.instance.is_some_and(standing::is_unreachable),
+        rehearsal,
         progress: progress.unwrap_or_default(),
     })
 }
@@ -243,14 +249,40 @@ fn incompatible(field: &Field<'_>, candidate: &Candidate<'_>) -> Option<String> 
     unmet(field.release?, candidate.neighbours, candidate.schemes)
 }
 
-/// What is missing of the restore drill that its release asks for; none where nothing is.
+/// What is missing of the restore drill and the rehearsal that its release asks for; none where nothing is.
 fn unprepared(field: &Field<'_>, candidate: &Candidate<'_>) -> Option<String> {
-    undrilled(field.release?, candidate.instance?, field.now)
+    missing(field.release?, candidate.instance?, field.now)
+}
+
+/// Is its way to be rehearsed? Whoever asked for something else to be, on the instance itself, is not overruled, and what
+/// failed is for a person to look at.
+fn rehearsing(field: &Field<'_>, candidate: &Candidate<'_>) -> Rehearsing {
+    let (Some(release), Some(instance)) = (field.release, candidate.instance) else { return Rehearsing::No };
+    if rehearsal::unrehearsed(release, instance, field.now).is_none() {
+        return Rehearsing::No;
+    }
+    match &instance.spec.rehearse {
+        None => Rehearsing::Due,
+        Some(asked) if Some(asked) == release.metadata.name.as_ref() && !rehearsal::has_failed(instance, asked) => {
+            Rehearsing::UnderWay
+        }
+        Some(_) => Rehearsing::No,
+    }
+}
+
+/// What is missing of the restore drill and the rehearsal that `release` asks for, as a sentence; none where nothing is.
+pub fn missing(release: &Release, instance: &Instance, now: Timestamp) -> Option<String> {
+    rehearsal::unrehearsed(release, instance, now).or_else(|| undrilled(release, instance, now))
 }
 
 /// Why an instance has no restore drill as fresh as `release` asks for, as a sentence; none where it has.
 pub fn undrilled(release: &Release, instance: &Instance, now: Timestamp) -> Option<String> {
     let days = release.spec.restore_drill_within_days?;
+    let within = SignedDuration::from_hours(24 * i64::from(days));
+    // A rehearsal is one.
+    if rehearsal::restored_within(instance, within, now) {
+        return None;
+    }
     let key = names::ANNOTATION_RESTORE_DRILLED_AT;
     let remedy = format!(
         "restore its last backup elsewhere, look whether it is good, then annotate the Instance with {key}=TIME"
@@ -265,7 +297,7 @@ pub fn undrilled(release: &Release, instance: &Instance, now: Timestamp) -> Opti
         }
         Some(Ok(at)) => now.duration_since(at),
     };
-    let is_fresh = (SignedDuration::ZERO..=SignedDuration::from_hours(24 * i64::from(days))).contains(&age);
+    let is_fresh = (SignedDuration::ZERO..=within).contains(&age);
     (!is_fresh).then(|| format!("{needs}, and the last was {} days ago: {remedy}", age.as_hours() / 24))
 }
 

@@ -1,14 +1,14 @@
 //! All that is known of a campaign's targets: made from the objects, and kept up one target at a time.
 
 use super::{
-    Board, Moves, Standing, bodies, decide,
+    Board, Moves, Rehearsing, Standing, bodies, decide,
     findings::{self, World},
     members::Members,
     ownership, report,
     standing::{Goal, goal},
     targets::{self, Calendars, Candidate, Field, place},
 };
-use crate::{calendar::LOOK_AHEAD, inputs, path::Graph, simulate::Schedule};
+use crate::{calendar::LOOK_AHEAD, inputs, path::Graph, rehearsal, simulate::Schedule};
 use gotocloud_api::{
     Application, Campaign, CampaignStatus, ChangeFreezeSpec, Deferral, Establishment, Instance, Release,
     campaign::Finding,
@@ -294,24 +294,35 @@ impl View {
     ) -> crate::simulate::Start {
         let mut running = HashMap::new();
         let mut wishes = HashMap::new();
+        let mut rehearsed = HashMap::new();
         for candidate in candidates(campaign, &self.ground.goal, objects) {
             let name: Arc<str> = candidate.name.as_str().into();
             let wish =
                 self.seen(campaign, status, objects, &candidate, |field, _, candidate| targets::wish(field, candidate));
             wishes.extend(wish.flatten().map(|until| (Arc::clone(&name), until)));
             let release = candidate.instance.as_deref().and_then(self::running);
-            running.extend(release.map(|release| (name, Arc::from(release))));
+            running.extend(release.map(|release| (Arc::clone(&name), Arc::from(release))));
+            let goal = self.release_name().zip(candidate.instance.as_deref());
+            let measured = goal.and_then(|(goal, one)| rehearsal::measured(one, goal, &self.ground.releases));
+            rehearsed.extend(measured.map(|measured| (name, measured)));
+        }
+        let mut board = self.board.clone();
+        // That a rehearsal goes well is taken for given, as that nothing fails is.
+        for (name, target) in self.board.targets().filter(|(_, target)| target.rehearsal != Rehearsing::No) {
+            let (standing, rehearsal) = (Standing::Pending, Rehearsing::No);
+            board.put(name, super::Target { standing, rehearsal, ..target.clone() });
         }
         crate::simulate::Start {
             spec: campaign.spec.clone(),
             status: status.cloned().unwrap_or_default(),
-            board: self.board.clone(),
+            board,
             calendars: self.calendars.clone(),
             goal: self.ground.goal.clone(),
             release: self.release_name().map(str::to_owned),
             releases: self.ground.releases.clone(),
             running,
             wishes,
+            rehearsed,
             held: HashMap::new(),
         }
     }

@@ -188,6 +188,7 @@ mod tests {
                 weight: 1,
                 deferred_until: None,
                 unreachable: false,
+                rehearsal: super::super::Rehearsing::No,
                 progress: super::super::Progress::default(),
             };
             board.put(&(*name).into(), target);

@@ -1,6 +1,6 @@
 //! From an Instance that is being deleted to the steps that take its workload away, and its data only where that is asked.
 
-use super::planning::{has_finalizer, nothing};
+use super::planning::{has_finalizer, is_its_database, nothing};
 use crate::{
     inputs::{full_name, name_of},
     objects::{Kind, ObjectKey},
@@ -80,7 +80,7 @@ fn namespace(instance: &Instance) -> ObjectKey {
 fn located(snapshot: &Snapshot<'_>) -> Option<DatabaseStatus> {
     let told = snapshot.instance.status.as_ref().and_then(|status| status.database.clone());
     told.or_else(|| {
-        let cluster = snapshot.children.iter().find(|child| child.key.kind == Kind::Cluster)?;
+        let cluster = snapshot.children.iter().find(|child| is_its_database(&child.key))?;
         let server = format!("{}/{}", cluster.key.namespace, cluster.key.name);
         let name = render::database_identifier(name_of(snapshot.instance));
         let secret_name = render::DATABASE_SECRET.to_owned();
@@ -120,8 +120,9 @@ fn workload<'s>(snapshot: &'s Snapshot<'_>) -> impl Iterator<Item = ObjectKey> +
         | Kind::Ingress
         | Kind::ServiceMonitor => false,
     };
+    let is_copy = |key: &ObjectKey| key.kind == Kind::Cluster && !is_its_database(key);
     let namespace = names::workload_namespace(name_of(snapshot.instance));
-    let goes = |key: &ObjectKey| *key.namespace == *namespace && !stays(key.kind);
+    let goes = |key: &ObjectKey| *key.namespace == *namespace && (!stays(key.kind) || is_copy(key));
     let mut keys: Vec<_> = snapshot.children.iter().map(|child| child.key.clone()).filter(goes).collect();
     keys.sort_by(|a, b| b.cmp(a));
     keys.into_iter()

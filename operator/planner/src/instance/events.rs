@@ -4,6 +4,7 @@ use super::conditions::find;
 use gotocloud_api::{
     InstanceStatus,
     conditions::{Condition, ConditionType, Reason},
+    rehearsal::RehearsalPhase,
 };
 
 /// A change worth telling.
@@ -38,6 +39,14 @@ pub(super) fn events(before: &InstanceStatus, after: &InstanceStatus) -> Vec<Eve
     }
     if let Some(pending) = changed(ConditionType::UpToDate).filter(|condition| condition.status == "False") {
         events.push(event(false, pending));
+    }
+    let has_failed = |status: &InstanceStatus| {
+        let rehearsal = status.rehearsal.as_ref();
+        rehearsal.filter(|rehearsal| rehearsal.phase == RehearsalPhase::Failed).map(|failed| failed.started_at.clone())
+    };
+    if let (Some(rehearsal), true) = (&after.rehearsal, has_failed(after) > has_failed(before)) {
+        let message = format!("the rehearsal of {} to {} failed: {}", rehearsal.from, rehearsal.to, rehearsal.message);
+        events.push(Event { warning: true, reason: Reason::RehearsalFailed, message });
     }
     events
 }

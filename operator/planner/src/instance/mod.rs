@@ -5,6 +5,7 @@ mod deletion;
 mod events;
 mod on_the_way;
 mod planning;
+mod rehearsing;
 mod report;
 mod standing;
 

@@ -1,12 +1,12 @@
 //! From what is observed of an Instance to the steps that bring it where it should be.
 
-use super::deletion;
+use super::{deletion, rehearsing};
 use crate::{
     autoscaling,
     grouping::Membership,
     health::Health,
     inputs::{self, Inputs, full_name},
-    objects::{Kind, ObjectKey},
+    objects::{Kind, Object, ObjectKey},
     plan::{DatabaseRequest, InstanceMetadata, Plan, Refusal, Step, Verdict, Waiting},
     render::{self, Rendered, Surroundings},
     revision::{self, Choice},
@@ -43,6 +43,8 @@ pub(super) fn nothing<'a>(verdict: Verdict) -> Plan<'a> {
         verdict,
         metadata: None,
         steps: Vec::new(),
+        aside: Vec::new(),
+        unrehearsable: None,
         inventory: Vec::new(),
         inputs: None,
         revision: None,
@@ -64,13 +66,16 @@ fn proceed<'a>(snapshot: &Snapshot<'a>, inputs: Inputs<'a>) -> Plan<'a> {
     });
     let settled = settled.and_then(|(mut rendered, pin)| {
         on_the_way(snapshot, &inputs, &surroundings, &mut rendered)?;
-        Ok((rendered, pin))
+        let unrehearsable = rehearsing::add(snapshot, &inputs, &surroundings, &mut rendered).err();
+        Ok((rendered, pin, unrehearsable))
     });
     match settled {
         // What it refers to is told all the same: others may wait to know where it will be reached.
         Err(refusal) => Plan { inputs: Some(inputs), ..nothing(Verdict::Refused(refusal)) },
-        Ok((_, Pin::Needs(revision))) => nothing(Verdict::NeedsPinned(revision)),
-        Ok((rendered, Pin::Settled { revision, kept })) => carry_out(snapshot, inputs, rendered, revision, kept),
+        Ok((_, Pin::Needs(revision), _)) => nothing(Verdict::NeedsPinned(revision)),
+        Ok((rendered, Pin::Settled { revision, kept }, unrehearsable)) => {
+            Plan { unrehearsable, ..carry_out(snapshot, inputs, rendered, revision, kept) }
+        }
     }
 }
 
@@ -88,15 +93,31 @@ fn carry_out<'a>(
     let waiting = withhold_pods_until_the_database_is_ready(snapshot, &rendered, &mut steps);
     seek_a_lost_database_last(snapshot, &mut steps);
     steps.extend(unwanted(snapshot, &inputs.namespace, &wanted).map(Step::Remove));
+    let (aside, steps) = steps.into_iter().partition(is_of_rehearsal);
     Plan {
         verdict: Verdict::Proceed,
         metadata: metadata(&inputs),
         steps,
+        aside,
+        unrehearsable: None,
         inventory: wanted.into_iter().collect(),
         inputs: Some(inputs),
         revision: Some(revision),
         database: rendered.database,
         waiting,
+    }
+}
+
+fn is_of_rehearsal(step: &Step) -> bool {
+    match step {
+        Step::Apply { object, .. } => render::rehearsal::holds(&object.key),
+        Step::Remove(key) => render::rehearsal::holds(key),
+        Step::HandOver { .. }
+        | Step::EnsureSecret(_)
+        | Step::EnsureDatabase(_)
+        | Step::SealDatabase(_)
+        | Step::DropDatabase(_)
+        | Step::Release => false,
     }
 }
 
@@ -313,7 +334,7 @@ fn ran(snapshot: &Snapshot<'_>) -> bool {
 fn seek_a_lost_database_last(snapshot: &Snapshot<'_>, steps: &mut Vec<Step>) {
     let is_sought = |step: &Step| {
         matches!(step, Step::Apply { object, .. }
-            if object.key.kind == Kind::Cluster && ran(snapshot) && find(snapshot, &object.key).is_none())
+            if is_its_database(&object.key) && ran(snapshot) && find(snapshot, &object.key).is_none())
     };
     let (sought, others): (Vec<_>, Vec<_>) = steps.drain(..).partition(is_sought);
     steps.extend(others);
@@ -341,7 +362,8 @@ fn withhold_pods_until_the_database_is_ready(
         }
         return None;
     }
-    let cluster = rendered.objects.iter().find(|object| object.key.kind == Kind::Cluster)?;
+    let is_its_database = |object: &&Object| is_its_database(&object.key);
+    let cluster = rendered.objects.iter().find(is_its_database)?;
     if find(snapshot, &cluster.key).is_some_and(|cluster| cluster.health == Health::Ready) {
         return None;
     }
@@ -368,8 +390,14 @@ fn unwanted<'s>(
     keys.into_iter()
 }
 
+/// Is it the `CloudNativePG` Cluster with the instance's data?
+pub(super) fn is_its_database(key: &ObjectKey) -> bool {
+    key.kind == Kind::Cluster && &*key.name == render::DATABASE_CLUSTER
+}
+
 fn holds_data(key: &ObjectKey) -> bool {
-    matches!(key.kind, Kind::Cluster | Kind::Backup)
+    is_its_database(key)
+        || key.kind == Kind::Backup
         || (key.kind == Kind::Secret && &*key.name == render::DATABASE_SECRET)
 }
 

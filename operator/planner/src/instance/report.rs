@@ -5,6 +5,7 @@ use super::{
     events::{Event, events},
     on_the_way,
     planning::location,
+    rehearsing,
     standing::{judge, workload},
 };
 use crate::{
@@ -38,6 +39,8 @@ pub struct Outcome {
     pub removal: Option<Removal>,
     /// Was the database made sure of?
     pub database_assured: bool,
+    /// What failed of what was done for a rehearsal.
+    pub aside: Option<Failure>,
 }
 
 /// A step that failed.
@@ -86,6 +89,7 @@ pub fn report(snapshot: &Snapshot<'_>, plan: &Plan<'_>, outcome: &Outcome, now: 
     let mut status = before.clone();
     status.observed_generation = generation;
     status.upgrade = on_the_way::next(snapshot, plan, outcome, now);
+    status.rehearsal = rehearsing::next(snapshot, plan, outcome, now);
     let judged = on_the_way::told(judge(snapshot, plan, outcome), snapshot.instance, status.upgrade.as_ref());
     status.conditions = dated(judged, &before.conditions, generation, now);
     match (&plan.verdict, &plan.inputs) {
@@ -123,7 +127,7 @@ fn presses(before: &InstanceStatus, after: &InstanceStatus) -> bool {
             status.observed_generation,
             place,
             status.release.clone(),
-            status.upgrade.clone(),
+            (status.upgrade.clone(), status.rehearsal.clone()),
             status.stage_rollout.clone(),
         )
     };

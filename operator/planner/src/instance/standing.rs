@@ -3,7 +3,7 @@
 use super::{conditions::Judged, report::Outcome};
 use crate::{
     health::Health,
-    objects::Kind,
+    objects::{Kind, ObjectKey},
     plan::{Plan, Verdict, Waiting},
     removals::Removal,
     retry::ErrorClass,
@@ -141,7 +141,8 @@ pub(super) fn unready(snapshot: &Snapshot<'_>, plan: &Plan<'_>, outcome: &Outcom
         let applied = outcome.applied.get(&child.key).and_then(|applied| applied.split_once('.'));
         applied.is_some_and(|(_, fields)| fields == &*child.fields)
     };
-    plan.inventory.iter().filter(|key| kinds.contains(&key.kind)).find_map(|key| {
+    let concerns = |key: &&ObjectKey| kinds.contains(&key.kind) && !crate::render::rehearsal::holds(key);
+    plan.inventory.iter().filter(concerns).find_map(|key| {
         match snapshot.children.iter().find(|child| child.key == *key) {
             None => Some(format!("{} {} is not there yet", key.kind, key.name)),
             Some(child) if !as_applied(child) => Some(format!("{} {} is not yet as applied", key.kind, key.name)),

@@ -12,14 +12,18 @@ use gotocloud_api::{
     platform::{CloudNativePg, DatabaseServer},
     release::DatabaseField,
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// Name of the `CloudNativePG` Cluster of an instance.
 pub const CLUSTER: &str = "database";
 /// Name of the Secret with the credentials: the one `CloudNativePG` makes, made by the operator otherwise.
 pub const SECRET: &str = "database-app";
+/// Name of the `CloudNativePG` Cluster that holds a copy of the data while a way to another release is rehearsed.
+pub const COPY: &str = "rehearsal";
 /// Name of the Secret with a `CloudNativePG` Cluster's certificate authority.
 const CLUSTER_CA_SECRET: &str = "database-ca";
+/// Names of the Secrets that `CloudNativePG` makes for the copy.
+const COPY_SECRETS: [&str; 2] = ["rehearsal-app", "rehearsal-ca"];
 /// Letters and digits of a database password: over 200 bits.
 const PASSWORD_LENGTH: usize = 36;
 
@@ -54,25 +58,50 @@ pub(super) fn secret_of(inputs: &Inputs<'_>, field: DatabaseField) -> &'static s
     }
 }
 
+/// Name of the Secret that holds a field of the copy of the instance's database.
+pub(super) fn copy_secret_of(field: DatabaseField) -> &'static str {
+    match field {
+        DatabaseField::CaCertificate => COPY_SECRETS[1],
+        DatabaseField::Host
+        | DatabaseField::Port
+        | DatabaseField::Name
+        | DatabaseField::User
+        | DatabaseField::Password
+        | DatabaseField::Uri => COPY_SECRETS[0],
+    }
+}
+
 /// Name of an instance's database and of its role: the Instance's name, as an SQL identifier.
 pub fn identifier(instance: &str) -> String {
     instance.replace('-', "_")
 }
 
 fn cluster(inputs: &Inputs<'_>, cnpg: &CloudNativePg) -> Object {
+    let servers = inputs.application.spec.stages.of(inputs.instance.spec.stage).database_instances;
     let name = identifier(inputs.name());
+    let bootstrap = json!({"initdb": {"database": name, "owner": name}});
+    object(inputs, Kind::Cluster, CLUSTER, &owner_labels(inputs.instance), fields(inputs, cnpg, servers, &bootstrap))
+}
+
+/// A Cluster of one server that begins as the Backup of that name left the instance's own.
+pub(super) fn copy(inputs: &Inputs<'_>, cnpg: &CloudNativePg, backup: &str) -> Object {
+    let name = identifier(inputs.name());
+    let bootstrap = json!({"recovery": {"backup": {"name": backup}, "database": name, "owner": name}});
+    object(inputs, Kind::Cluster, COPY, &owner_labels(inputs.instance), fields(inputs, cnpg, 1, &bootstrap))
+}
+
+fn fields(inputs: &Inputs<'_>, cnpg: &CloudNativePg, servers: u32, bootstrap: &Value) -> Value {
     let size = &inputs.application.spec.sizes.of(inputs.size).database;
-    let stage = inputs.application.spec.stages.of(inputs.instance.spec.stage);
     let mut storage = json!({"size": inputs.instance.spec.database_storage.as_ref().unwrap_or(&size.storage)});
     if let Some(class) = &inputs.platform.spec.storage_class {
         storage["storageClass"] = json!(class);
     }
-    let fields = json!({"spec": {
-        "instances": stage.database_instances,
+    json!({"spec": {
+        "instances": servers,
         "imageName": cnpg.image_name,
         "storage": storage,
         "resources": {"requests": {"cpu": size.cpu, "memory": size.memory}, "limits": {"memory": size.memory}},
-        "bootstrap": {"initdb": {"database": name, "owner": name}},
+        "bootstrap": bootstrap,
         "enableSuperuserAccess": false,
         "affinity": {"enablePodAntiAffinity": true, "topologyKey": "kubernetes.io/hostname"},
         // Not the labels of the owner: what CloudNativePG makes would then be taken for the operator's, and removed.
@@ -80,8 +109,7 @@ fn cluster(inputs: &Inputs<'_>, cnpg: &CloudNativePg) -> Object {
             names::LABEL_APPLICATION: inputs.instance.spec.application,
             names::LABEL_ESTABLISHMENT: inputs.instance.spec.establishment,
         }},
-    }});
-    object(inputs, Kind::Cluster, CLUSTER, &owner_labels(inputs.instance), fields)
+    }})
 }
 
 fn on_server(inputs: &Inputs<'_>, server: &DatabaseServer) -> Database {

@@ -6,7 +6,11 @@ use crate::{
     objects::{Kind, Object},
     plan::Refusal,
 };
-use gotocloud_api::{Release, conditions::Reason, release::Migration};
+use gotocloud_api::{
+    Release,
+    conditions::Reason,
+    release::{DatabaseField, Migration},
+};
 use serde_json::{Value, json};
 
 /// What the migration is called among an instance's components, and its `NetworkPolicy`.
@@ -31,13 +35,27 @@ pub fn job(
     migration: &Migration,
     name: &str,
 ) -> Result<[Object; 2], Refusal> {
+    let secret = |field| super::database::secret_of(inputs, field);
+    Ok([network::migration(inputs), job_on(inputs, surroundings, target, migration, name, NAME, &secret)?])
+}
+
+/// The job called `name`, of a component called so, that moves the data to which those Secrets lead.
+pub(super) fn job_on(
+    inputs: &Inputs<'_>,
+    surroundings: &Surroundings<'_>,
+    target: &Release,
+    migration: &Migration,
+    name: &str,
+    component: &str,
+    secret_of: &dyn Fn(DatabaseField) -> &'static str,
+) -> Result<Object, Refusal> {
     let scope = scope(inputs, surroundings.neighbours);
     let env = migration.env.iter().map(|variable| {
         let source = |secret: &str, key: &str| {
             json!({"name": variable.name, "valueFrom": {"secretKeyRef": {"name": secret, "key": key}}})
         };
         if let Some(field) = variable.from_database.filter(|_| inputs.has_database()) {
-            return Ok(source(super::database::secret_of(inputs, field), field.secret_key()));
+            return Ok(source(secret_of(field), field.secret_key()));
         }
         if let Some(secret) = &variable.from_secret {
             return if inputs.release.spec.generated_secrets.iter().any(|known| known.name == *secret) {
@@ -56,7 +74,7 @@ pub fn job(
         Some(Err(error)) => return Err(refusal(target, &format!("its deadline: {error}"))),
     };
     let size = &inputs.application.spec.sizes.of(inputs.size).default_component;
-    let labels = component_labels(inputs, NAME);
+    let labels = component_labels(inputs, component);
     let mut container = json!({
         "name": NAME,
         "image": migration.image,
@@ -86,7 +104,7 @@ pub fn job(
             },
         },
     }});
-    Ok([network::migration(inputs), object(inputs, Kind::Job, name, &labels, spec)])
+    Ok(object(inputs, Kind::Job, name, &labels, spec))
 }
 
 fn refusal(target: &Release, what: &str) -> Refusal {

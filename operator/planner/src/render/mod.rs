@@ -13,6 +13,7 @@ mod monitoring;
 mod namespace;
 mod network;
 mod references;
+pub(crate) mod rehearsal;
 mod workload;
 
 use crate::{

@@ -1,6 +1,6 @@
 //! Who talks to whom: nobody, but for exactly the flows the Release, the Platform and the interfaces name.
 
-use super::{component_labels, object, owner_labels, selector};
+use super::{component_labels, database, object, owner_labels, selector};
 use crate::{
     inputs::{Inputs, name_of},
     objects::{Kind, Object},
@@ -78,15 +78,28 @@ fn component_policy(
 
 /// The flows of the job that moves the data: names, and the database.
 pub(super) fn migration(inputs: &Inputs<'_>) -> Object {
-    let mut egress = vec![dns()];
-    egress.extend(to_database(inputs).filter(|_| inputs.has_database()));
+    job(inputs, super::MIGRATION, to_database(inputs).filter(|_| inputs.has_database()))
+}
+
+/// The flows of a rehearsal: those of the job reach the copy of the database and nothing else; the copy's are a database's.
+pub(super) fn rehearsal(inputs: &Inputs<'_>, cnpg: &CloudNativePg) -> [Object; 2] {
+    let copy = json!({"to": [servers_of(database::COPY)], "ports": [tcp(POSTGRESQL)]});
+    [
+        job(inputs, super::rehearsal::MIGRATION, Some(copy)),
+        servers_policy(inputs, cnpg, database::COPY, &[pods_of(super::rehearsal::MIGRATION)]),
+    ]
+}
+
+/// The flows of a job called like its pods' component: names, and that database.
+fn job(inputs: &Inputs<'_>, component: &str, database: Option<Value>) -> Object {
+    let egress: Vec<_> = std::iter::once(dns()).chain(database).collect();
     let fields = json!({"spec": {
-        "podSelector": {"matchLabels": selector(super::MIGRATION)},
+        "podSelector": {"matchLabels": selector(component)},
         "policyTypes": ["Ingress", "Egress"],
         "ingress": [],
         "egress": egress,
     }});
-    object(inputs, Kind::NetworkPolicy, super::MIGRATION, &owner_labels(inputs.instance), fields)
+    object(inputs, Kind::NetworkPolicy, component, &owner_labels(inputs.instance), fields)
 }
 
 fn uses_database(inputs: &Inputs<'_>, component: &Component) -> bool {
@@ -95,11 +108,16 @@ fn uses_database(inputs: &Inputs<'_>, component: &Component) -> bool {
 
 /// `CloudNativePG`'s pods: reached by the components that use the database, by each other, and by their operator.
 fn database_policy(inputs: &Inputs<'_>, cnpg: &CloudNativePg) -> Object {
-    let database = database_pods();
     let components = inputs.release.spec.components.iter().filter(|component| uses_database(inputs, component));
     // And by the job that moves the data, while there is one.
     let users: Vec<_> =
         components.map(|component| pods_of(&component.name)).chain([pods_of(super::MIGRATION)]).collect();
+    servers_policy(inputs, cnpg, database::CLUSTER, &users)
+}
+
+/// The flows of the servers of a Cluster that these use.
+fn servers_policy(inputs: &Inputs<'_>, cnpg: &CloudNativePg, cluster: &str, users: &[Value]) -> Object {
+    let database = servers_of(cluster);
     let operator = in_namespace(&cnpg.operator_namespace);
     let mut ingress = vec![
         json!({"from": [&database], "ports": [tcp(POSTGRESQL), tcp(CNPG_STATUS)]}),
@@ -119,17 +137,17 @@ fn database_policy(inputs: &Inputs<'_>, cnpg: &CloudNativePg) -> Object {
             {"ports": [tcp(443), tcp(6443)]},
         ],
     }});
-    object(inputs, Kind::NetworkPolicy, super::database::CLUSTER, &owner_labels(inputs.instance), fields)
+    object(inputs, Kind::NetworkPolicy, cluster, &owner_labels(inputs.instance), fields)
 }
 
-fn database_pods() -> Value {
-    json!({"podSelector": {"matchLabels": {"cnpg.io/cluster": super::database::CLUSTER}}})
+fn servers_of(cluster: &str) -> Value {
+    json!({"podSelector": {"matchLabels": {"cnpg.io/cluster": cluster}}})
 }
 
 fn to_database(inputs: &Inputs<'_>) -> Option<Value> {
     let database = &inputs.platform.spec.database;
     if database.cloud_native_pg.is_some() {
-        return Some(json!({"to": [database_pods()], "ports": [tcp(POSTGRESQL)]}));
+        return Some(json!({"to": [servers_of(database::CLUSTER)], "ports": [tcp(POSTGRESQL)]}));
     }
     let server = database.server.as_ref()?;
     let cidr = server.cidr.clone().or_else(|| {

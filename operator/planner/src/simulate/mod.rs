@@ -23,8 +23,10 @@ pub use run::{Start, simulate};
 pub use schedule::{Schedule, TargetSchedule, WaveSchedule};
 pub use world::{Unreadable, World};
 
+use crate::rehearsal;
 use gotocloud_api::upgrade::UpgradePhase;
 use jiff::SignedDuration;
+use std::{collections::HashMap, sync::Arc};
 
 /// How long things take in a simulation, and what fails.
 pub trait Conduct {
@@ -87,19 +89,26 @@ impl Conduct for Durations {
     }
 }
 
-/// What a campaign's own targets took so far, and what is assumed where none was changed yet.
-#[derive(Clone, Copy, Debug, Default)]
+/// What a target took when its way was rehearsed, else what a campaign's own targets took so far, and what is assumed
+/// where none was changed yet.
+#[derive(Clone, Debug, Default)]
 pub struct Measured {
     /// How long a target took on the average, without its watch.
     pub mean: Option<SignedDuration>,
+    /// How long a backup and a migration of those took whose way was rehearsed.
+    pub rehearsed: HashMap<Arc<str>, rehearsal::Measured>,
 }
 
 impl Conduct for Measured {
     fn takes(&self, target: &str, phase: UpgradePhase) -> SignedDuration {
-        Durations::default().takes(target, phase)
+        match (self.rehearsed.get(target), phase) {
+            (Some(rehearsed), UpgradePhase::Backup) => rehearsed.backup,
+            (Some(rehearsed), UpgradePhase::Migrate) => rehearsed.migrate,
+            _ => Durations::default().takes(target, phase),
+        }
     }
 
-    fn whole(&self, _target: &str) -> Option<SignedDuration> {
-        self.mean
+    fn whole(&self, target: &str) -> Option<SignedDuration> {
+        self.mean.filter(|_| !self.rehearsed.contains_key(target))
     }
 }

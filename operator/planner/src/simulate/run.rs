@@ -7,6 +7,7 @@ use super::{
 use crate::{
     campaign::{Board, Opening, Standing, Target, decide, standing::Goal, targets, targets::Calendars, waves},
     path::Graph,
+    rehearsal,
 };
 use gotocloud_api::{
     CampaignSpec, CampaignStatus,
@@ -43,6 +44,8 @@ pub struct Start {
     pub running: HashMap<Arc<str>, Arc<str>>,
     /// By target, until when its establishment wishes it deferred.
     pub wishes: HashMap<Arc<str>, Timestamp>,
+    /// By target, how long things took when its way was rehearsed.
+    pub rehearsed: HashMap<Arc<str>, rehearsal::Measured>,
     /// Targets that another campaign holds, until when.
     pub held: HashMap<Arc<str>, Timestamp>,
 }

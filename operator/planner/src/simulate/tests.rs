@@ -171,9 +171,26 @@ fn two_campaigns_never_hold_one_instance() {
 #[test]
 fn what_was_measured_outweighs_what_is_assumed() {
     let spec = json!({"upgrade": {"release": "v1.4.01"}, "waves": [{"name": "all", "targets": {"selector": {}}, "soak": "1h"}]});
-    let measured = super::Measured { mean: Some(minutes(11)) };
+    let measured = super::Measured { mean: Some(minutes(11)), ..super::Measured::default() };
     let schedule = one(world(2, &["Europe/Paris"]), &spec, &measured);
     assert_eq!(schedule.ends().unwrap().duration_since(schedule.from), minutes(22 + 60));
+}
+
+#[test]
+fn what_a_rehearsal_took_outweighs_what_others_took() {
+    let waves = json!([{"name": "all", "targets": {"selector": {}}, "maxConcurrent": 2}]);
+    let spec = json!({"upgrade": {"release": "v2.0.00"}, "waves": waves});
+    let rehearsed = crate::rehearsal::Measured { backup: minutes(90), migrate: minutes(200) };
+    let measured =
+        super::Measured { mean: Some(minutes(11)), rehearsed: [("app-e001".into(), rehearsed)].into_iter().collect() };
+    let schedule = one(world(2, &["Europe/Paris"]), &spec, &measured);
+    let length = |name: &str| {
+        let target = &schedule.targets[name];
+        target.ends.unwrap().duration_since(target.begins.unwrap())
+    };
+    assert_eq!(length("app-e000"), minutes(11));
+    // Two steps of pods, and the one backup and migration of the second.
+    assert_eq!(length("app-e001"), minutes(6 + 90 + 200 + 6));
 }
 
 /// A conduct in which every target takes its own time.

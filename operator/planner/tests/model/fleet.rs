@@ -10,7 +10,7 @@ use gotocloud_api::{
 };
 use gotocloud_planner::{
     campaign::{
-        self, Board, FIELD_MANAGER, Lane, Opening, Progress, Standing, Target, decide,
+        self, Board, FIELD_MANAGER, Lane, Opening, Progress, Rehearsing, Standing, Target, decide,
         standing::{self, Asker, Goal},
     },
     path::{NoWay, StepFacts},
@@ -239,6 +239,7 @@ impl Fleet {
                 weight: 1,
                 deferred_until: None,
                 unreachable: false,
+                rehearsal: Rehearsing::No,
                 progress: Progress::default(),
             };
             board.put(&format!("t{at}").into(), target);

@@ -134,3 +134,28 @@ fn while_it_is_deleted() {
         }
     }
 }
+
+/// What was asked is asked otherwise, which a process carries out that dies before it can say so; then it is asked as before.
+#[test]
+fn between_an_edit_and_its_undoing() {
+    let make = || World::full().at_rest();
+    let monitored_from = |world: &mut World, namespace: &str| {
+        let monitoring = world.platforms[0].spec.monitoring.as_mut().unwrap();
+        std::mem::replace(&mut monitoring.namespace, namespace.to_owned())
+    };
+    let mut edited = make();
+    monitored_from(&mut edited, "elsewhere");
+    let steps = edited.steps().len();
+    assert!(steps > 0, "nothing to disturb");
+    for dies_after in 1..=steps {
+        let mut world = make();
+        let before = world.cluster.clone();
+        let namespace = monitored_from(&mut world, "elsewhere");
+        world.dies_after = Some(dies_after);
+        world.round_of(crate::support::fixtures::WHO);
+        assert_ne!(world.cluster, before, "something was applied");
+        monitored_from(&mut world, &namespace);
+        world.run();
+        assert_eq!(world.cluster, before, "died after {dies_after} of {steps} steps");
+    }
+}

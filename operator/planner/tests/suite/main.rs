@@ -15,6 +15,7 @@ mod network;
 mod pinning;
 mod properties;
 mod refusals;
+mod rehearsal;
 mod rendering;
 mod sharing;
 mod simulate;

@@ -14,7 +14,8 @@ use std::collections::{BTreeMap, BTreeSet};
 #[derive(Clone, Debug, PartialEq)]
 pub struct Stored {
     pub manifest: Value,
-    /// Hash of the fields the operator owns: of their paths, not of their values, as an API server tells them.
+    /// Hash of the fields the operator owns: of their paths, not of their values, as an API server tells them; and of what
+    /// they were applied from, as the operator marks it.
     pub fields: String,
     pub health: Health,
     pub terminating: bool,
@@ -97,7 +98,7 @@ impl Cluster {
             number
         });
         let is_applied = before.is_some_and(|stored| stored.is_applied);
-        let (manifest, fields) = (manifest.clone(), owned(manifest));
+        let (manifest, fields) = (manifest.clone(), format!("{} {}", owned(manifest), fingerprint::of(manifest)));
         let uid = match before {
             Some(stored) => stored.uid.clone(),
             None if key.kind == Kind::Cluster => {

@@ -8,7 +8,7 @@ use gotocloud_planner::{
     inputs::{self, counts_before, full_name},
     instance,
     path::Graph,
-    revision,
+    rehearsal, revision,
     snapshot::{OperatorIdentity, Pinned, Way},
     upgrade,
 };
@@ -28,6 +28,7 @@ pub(super) struct View {
     operator: OperatorIdentity,
     releases: Graph,
     target: Option<Release>,
+    rehearsed: Option<Release>,
 }
 
 impl View {
@@ -64,6 +65,9 @@ impl View {
             releases: Graph::new(world.releases.iter().filter(|one| one.spec.application == instance.spec.application)),
             target: upgrade::target(instance)
                 .and_then(|name| world.releases.iter().find(|one| is(one.metadata.name.as_ref(), name)).cloned()),
+            rehearsed: rehearsal::target_of(instance)
+                .or(instance.spec.rehearse.as_deref())
+                .and_then(|name| world.releases.iter().find(|one| is(one.metadata.name.as_ref(), name)).cloned()),
             instance: instance.clone(),
         }
     }
@@ -92,9 +96,11 @@ impl View {
             way: Way {
                 releases: &self.releases,
                 target: self.target.as_ref(),
+                rehearsed: self.rehearsed.as_ref(),
                 terms: world.terms.clone(),
                 gates: world.gates.clone(),
                 migration_log: String::new(),
+                rehearsal_log: "the end".into(),
             },
         }
     }

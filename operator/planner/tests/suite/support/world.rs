@@ -265,6 +265,11 @@ impl World {
             self.restart();
             return None;
         }
+        let aside = plan.aside.iter().filter(|_| failure.is_none()).find_map(|step| {
+            let result = self.carry_out(&instance, step);
+            done.extend(result.is_ok().then(|| in_words(step)));
+            result.err()
+        });
         let database_assured = assured_now.is_some();
         if let Some(fingerprint) = assured_now {
             self.memory.assured.insert(who.to_owned(), fingerprint);
@@ -276,6 +281,7 @@ impl World {
             applied: after.children.iter().map(|one| (one.key.clone(), one.applied.to_string())).collect(),
             removal: (wished > 0).then(|| self.removal.clone()),
             database_assured,
+            aside,
         };
         let report = instance::report(&after, &plan, &outcome, self.now);
         let written = instance.status.as_ref() != Some(&report.status);

@@ -1,0 +1,208 @@
+//! Does an upgrade that moves the data take its backup, run its job once and go on, and is one that has to be rehearsed
+//! first held until that went well on a copy? On a real API server, with the real kinds of CloudNativePG, whose part kwok
+//! plays.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)] // A test fails by panicking.
+#![allow(clippy::needless_pass_by_value)] // reads best with a literal
+
+use gotocloud_integration::{Fleet, HUB, PATIENCE, condition, eventually, fleet_tests, objects, resource};
+use gotocloud_planner::Kind;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+const CAMPAIGNS: &str = "gotocloud.amue.fr/v1alpha1/campaigns";
+const REHEARSED: &str = "rehearsed";
+const MOVED: &str = "moved";
+const UNLUCKY: &str = "unlucky";
+
+fn migration(reversible: bool) -> Value {
+    let env = json!([{"name": "DATABASE_URL", "fromDatabase": "Uri"}]);
+    json!({"image": objects::image("migrate", "1"), "command": ["/migrate"], "reversible": reversible, "env": env})
+}
+
+/// A Release that moves the data in a way that cannot be undone.
+fn publish(fleet: &Fleet, version: &str, from: &str, changes: Value) {
+    let release = objects::with(
+        objects::release(objects::APP, version),
+        json!({"spec": {"migration": migration(false), "reachableFrom": [from]}}),
+    );
+    fleet.apply(&objects::with(release, json!({ "spec": changes }))).unwrap();
+}
+
+/// What an instance is made of, but for what rehearsals make: by kind and name, with its generation.
+fn made_of(fleet: &Fleet, instance: &str) -> BTreeMap<String, (String, i64)> {
+    let text = |object: &Value, field: &str| object["metadata"][field].as_str().unwrap_or_default().to_owned();
+    let all = fleet.children(instance).into_iter();
+    all.map(|(kind, object)| {
+        let generation = object["metadata"]["generation"].as_i64().unwrap_or(0);
+        (format!("{kind} {}", text(&object, "name")), (text(&object, "uid"), generation))
+    })
+    .filter(|(key, _)| !key.contains(" rehearsal") && !key.starts_with("ResourceQuota"))
+    .collect()
+}
+
+fn of_rehearsal(fleet: &Fleet, instance: &str) -> Vec<String> {
+    let all = fleet.children(instance).into_iter();
+    let all = all.filter(|(_, object)| object["metadata"]["name"].as_str().unwrap().starts_with("rehearsal"));
+    all.map(|(kind, _)| kind.to_string()).collect()
+}
+
+fn is_ready(instance: &Value) -> bool {
+    condition(instance, "Ready").is_some_and(|ready| ready.status == "True")
+}
+
+fn campaign(name: &str, version: &str, target: &str) -> Value {
+    json!({"apiVersion": "gotocloud.amue.fr/v1alpha1", "kind": "Campaign", "metadata": {"name": name}, "spec": {
+        "application": objects::APP, "namespace": HUB, "state": "Running", "upgrade": {"release": format!("app-{version}")},
+        "waves": [{"name": "all", "targets": {"names": [target]}}],
+    }})
+}
+
+fn until(fleet: &Fleet, campaign: &str, what: &str, is_so: impl Fn(&Value) -> bool) -> Value {
+    eventually(PATIENCE, what, || {
+        let status = fleet.get(CAMPAIGNS, "", campaign).unwrap()["status"].clone();
+        if is_so(&status) { Ok(status) } else { Err(status.to_string()) }
+    })
+}
+
+fn the_fleet_is_there(fleet: &mut Fleet) {
+    let all = [REHEARSED, MOVED, UNLUCKY].map(|name| {
+        fleet.apply(&objects::establishment(&format!("e-{name}"))).unwrap();
+        let instance = objects::instance(name, objects::APP, &format!("e-{name}"));
+        objects::with(instance, json!({"spec": {"platform": objects::CNPG}}))
+    });
+    fleet.provision(&all);
+}
+
+fn what_cannot_be_undone_is_done_after_a_backup_with_pods_stopped_and_once(fleet: &mut Fleet) {
+    publish(fleet, "2.0", "1.0", json!({}));
+    // A person's edit goes the same way as a campaign's.
+    fleet.edit(MOVED, &json!({"spec": {"release": "app-2.0"}}));
+    let mut seen: Vec<String> = Vec::new();
+    let done = eventually(PATIENCE, "it is done", || {
+        let instance = fleet.instance(MOVED);
+        let phase = instance["status"]["upgrade"]["phase"].as_str().unwrap_or_default().to_owned();
+        let jobs = fleet.list(&resource(Kind::Job), "gtc-moved", "");
+        if !jobs.is_empty() {
+            let pods = fleet.list("v1/pods", "gtc-moved", "").into_iter();
+            let is_of_it = |pod: &Value| pod["metadata"]["labels"]["app.kubernetes.io/component"] != "migration";
+            let pods: Vec<Value> = pods.filter(is_of_it).collect();
+            assert!(phase != "Migrate" || pods.is_empty(), "pods run while the data is moved: {}", pods.len());
+            assert_eq!(jobs.len(), 1);
+        }
+        if seen.last() != Some(&phase) {
+            seen.push(phase.clone());
+        }
+        if phase == "Done" && is_ready(&instance) { Ok(instance) } else { Err(instance["status"].to_string()) }
+    });
+    println!("  it went by {seen:?}");
+    assert_eq!(done["status"]["release"]["version"], "2.0");
+    let backups = fleet.list(&resource(Kind::Backup), "gtc-moved", "");
+    let phases: Vec<_> = backups.iter().map(|one| one["status"]["phase"].as_str().unwrap()).collect();
+    assert_eq!(phases, ["completed"], "one backup, which stays");
+    assert_eq!(done["status"]["upgrade"]["backup"], backups[0]["metadata"]["name"]);
+    assert_eq!(fleet.list(&resource(Kind::Job), "gtc-moved", "").len(), 0, "its job is gone");
+}
+
+fn a_campaign_has_the_way_rehearsed_on_a_copy_before_it_touches_the_instance(fleet: &mut Fleet) {
+    publish(fleet, "3.0", "1.0", json!({"rehearsedWithinDays": 7, "restoreDrillWithinDays": 7}));
+    // The campaign chooses; its wave waits for a person, and the rehearsal does not.
+    fleet.edit(REHEARSED, &json!({"spec": {"release": null}}));
+    fleet.ready(REHEARSED);
+    let before = made_of(fleet, REHEARSED);
+    let manual = json!({"spec": {"waves": [{"name": "all", "targets": {"names": [REHEARSED]}, "approval": "Manual"}]}});
+    fleet.apply(&objects::with(campaign("needs", "3.0", REHEARSED), manual)).unwrap();
+    let mut seen: Vec<String> = Vec::new();
+    let done = eventually(PATIENCE, "it is rehearsed", || {
+        let instance = fleet.instance(REHEARSED);
+        assert!(is_ready(&instance), "it goes on: {}", instance["status"]["conditions"]);
+        let record = &instance["status"]["rehearsal"];
+        let phase = record["phase"].as_str().unwrap_or_default().to_owned();
+        if let Some(copy) = fleet.get(&resource(Kind::Cluster), "gtc-rehearsed", "rehearsal") {
+            assert_eq!(copy["spec"]["bootstrap"]["recovery"]["backup"]["name"], record["backup"]);
+        }
+        if seen.last() != Some(&phase) {
+            seen.push(phase.clone());
+        }
+        if phase == "Done" { Ok(instance) } else { Err(record.to_string()) }
+    });
+    println!("  it went by {seen:?}");
+    eventually(PATIENCE, "the copy is gone", || {
+        let left = of_rehearsal(fleet, REHEARSED);
+        if left == ["Backup"] { Ok(()) } else { Err(format!("{left:?}")) }
+    });
+    assert_eq!(made_of(fleet, REHEARSED), before, "nothing of its own was touched");
+    let record = &done["status"]["rehearsal"];
+    let seconds = ["backupSeconds", "restoreSeconds", "migrateSeconds"].map(|field| record[field].is_u64());
+    assert_eq!(seconds, [true; 3], "{record}");
+    let status = until(fleet, "needs", "it waits for a person alone", |status| {
+        status["waves"][0]["waitsFor"].as_str().is_some_and(|waits| waits.contains("a person's word"))
+            && status["decisions"].as_array().is_some_and(|all| all.iter().any(|one| one["verb"] == "Rehearse"))
+    });
+    assert_eq!(status["counts"]["pending"], 1);
+    let me = fleet.kubectl(&["auth", "whoami", "-o", "jsonpath={.status.userInfo.username}"]).unwrap();
+    let approval = json!([{"op": "add", "path": "/spec/waves/0/approved", "value": {"by": me.trim()}}]).to_string();
+    fleet.kubectl(&["patch", "campaign", "needs", "--type", "json", "-p", &approval]).unwrap();
+    until(fleet, "needs", "Completed", |status| status["phase"] == "Completed" && status["counts"]["done"] == 1);
+    assert_eq!(fleet.instance(REHEARSED)["status"]["release"]["version"], "3.0");
+    fleet.delete(CAMPAIGNS, "", "needs").unwrap();
+}
+
+fn a_rehearsal_that_fails_says_why_and_leaves_the_instance_as_it_is(fleet: &mut Fleet) {
+    fleet.kubectl_apply(&objects::failing_jobs("fail-rehearsals", UNLUCKY, "rehearsal-migration")).unwrap();
+    let before = made_of(fleet, UNLUCKY);
+    fleet.edit(UNLUCKY, &json!({"spec": {"rehearse": "app-3.0"}}));
+    let failed = eventually(PATIENCE, "it fails", || {
+        let instance = fleet.instance(UNLUCKY);
+        assert!(is_ready(&instance), "it goes on: {}", instance["status"]["conditions"]);
+        if instance["status"]["rehearsal"]["phase"] == "Failed" {
+            Ok(instance)
+        } else {
+            Err(instance["status"].to_string())
+        }
+    });
+    let record = &failed["status"]["rehearsal"];
+    assert!(record["message"].as_str().unwrap().starts_with("the migration failed: "), "{record}");
+    assert!(
+        record["logTail"].as_str().is_some_and(|tail| !tail.is_empty()),
+        "its last words, or why there are none: {record}"
+    );
+    eventually(PATIENCE, "the copy is gone", || {
+        let left = of_rehearsal(fleet, UNLUCKY);
+        if left == ["Backup"] { Ok(()) } else { Err(format!("{left:?}")) }
+    });
+    assert_eq!(made_of(fleet, UNLUCKY), before);
+    // By hand, too, it is not upgraded.
+    fleet.edit(UNLUCKY, &json!({"spec": {"release": "app-3.0"}}));
+    fleet.until(UNLUCKY, "it is held", |instance| {
+        let upgrade = &instance["status"]["upgrade"];
+        upgrade["phase"] == "Preflight"
+            && upgrade["message"].as_str().is_some_and(|message| message.contains("the last ended Failed"))
+    });
+    // What was wrong is mended, and any edit has it rehearsed again; then it goes by itself.
+    fleet.kubectl(&["delete", "stage", "fail-rehearsals"]).unwrap();
+    fleet.edit(UNLUCKY, &json!({"spec": {"env": [{"name": "MENDED", "value": "yes"}]}}));
+    fleet.until(UNLUCKY, "it is upgraded", |instance| instance["status"]["upgrade"]["phase"] == "Done");
+    assert_eq!(fleet.instance(UNLUCKY)["status"]["rehearsal"]["phase"], "Done");
+}
+
+fn where_there_is_no_backup_there_is_no_rehearsal(fleet: &mut Fleet) {
+    fleet.provision(&[objects::instance("served", objects::APP, objects::ETAB)]);
+    fleet.edit("served", &json!({"spec": {"rehearse": "app-3.0"}}));
+    let told = fleet.until("served", "it says so", |instance| instance["status"]["rehearsal"]["phase"] == "Failed");
+    assert!(told["status"]["rehearsal"]["message"].as_str().unwrap().contains("takes no backup"), "{told}");
+    assert!(is_ready(&told));
+    fleet.clear(&["served"]);
+}
+
+fleet_tests!(
+    "it-migrations",
+    |spec| spec,
+    [
+        the_fleet_is_there,
+        what_cannot_be_undone_is_done_after_a_backup_with_pods_stopped_and_once,
+        a_campaign_has_the_way_rehearsed_on_a_copy_before_it_touches_the_instance,
+        a_rehearsal_that_fails_says_why_and_leaves_the_instance_as_it_is,
+        where_there_is_no_backup_there_is_no_rehearsal,
+    ]
+);
