@@ -102,6 +102,6 @@ fn seen(
         }
         Some(Health::Progressing(_) | Health::Unjudged) | None => Migration::Running,
     };
-    let is_restored = health(Kind::Cluster, render::rehearsal::COPY) == Some(&Health::Ready);
+    let is_restored = health(Kind::Cluster, &rehearsal::copy_name(record)) == Some(&Health::Ready);
     Seen { impossible, backup, is_restored, migration }
 }

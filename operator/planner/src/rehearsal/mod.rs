@@ -217,9 +217,14 @@ pub fn wants(record: &RehearsalStatus) -> Wants {
     }
 }
 
-/// Name of the Backup of a rehearsal.
+/// Name of the Backup of a rehearsal: another for each.
 pub fn backup_name(record: &RehearsalStatus) -> String {
     format!("rehearsal-{}", &crate::fingerprint::of(&(&record.to, &record.started_at))[..10])
+}
+
+/// Name of the Cluster with the copy: another for each, as what one leaves behind goes after it, in its own time.
+pub fn copy_name(record: &RehearsalStatus) -> String {
+    backup_name(record)
 }
 
 /// Name of the migration Job of the present step of a rehearsal.

@@ -18,12 +18,8 @@ use serde_json::{Value, json};
 pub const CLUSTER: &str = "database";
 /// Name of the Secret with the credentials: the one `CloudNativePG` makes, made by the operator otherwise.
 pub const SECRET: &str = "database-app";
-/// Name of the `CloudNativePG` Cluster that holds a copy of the data while a way to another release is rehearsed.
-pub const COPY: &str = "rehearsal";
 /// Name of the Secret with a `CloudNativePG` Cluster's certificate authority.
 const CLUSTER_CA_SECRET: &str = "database-ca";
-/// Names of the Secrets that `CloudNativePG` makes for the copy.
-const COPY_SECRETS: [&str; 2] = ["rehearsal-app", "rehearsal-ca"];
 /// Letters and digits of a database password: over 200 bits.
 const PASSWORD_LENGTH: usize = 36;
 
@@ -58,16 +54,16 @@ pub(super) fn secret_of(inputs: &Inputs<'_>, field: DatabaseField) -> &'static s
     }
 }
 
-/// Name of the Secret that holds a field of the copy of the instance's database.
-pub(super) fn copy_secret_of(field: DatabaseField) -> &'static str {
+/// Name of the Secret that holds a field of a `CloudNativePG` Cluster's database.
+pub(super) fn secret_of_cluster(cluster: &str, field: DatabaseField) -> String {
     match field {
-        DatabaseField::CaCertificate => COPY_SECRETS[1],
+        DatabaseField::CaCertificate => format!("{cluster}-ca"),
         DatabaseField::Host
         | DatabaseField::Port
         | DatabaseField::Name
         | DatabaseField::User
         | DatabaseField::Password
-        | DatabaseField::Uri => COPY_SECRETS[0],
+        | DatabaseField::Uri => format!("{cluster}-app"),
     }
 }
 
@@ -83,11 +79,11 @@ fn cluster(inputs: &Inputs<'_>, cnpg: &CloudNativePg) -> Object {
     object(inputs, Kind::Cluster, CLUSTER, &owner_labels(inputs.instance), fields(inputs, cnpg, servers, &bootstrap))
 }
 
-/// A Cluster of one server that begins as the Backup of that name left the instance's own.
-pub(super) fn copy(inputs: &Inputs<'_>, cnpg: &CloudNativePg, backup: &str) -> Object {
+/// A Cluster of one server, called `copy`, that begins as the Backup of that name left the instance's own.
+pub(super) fn copy(inputs: &Inputs<'_>, cnpg: &CloudNativePg, copy: &str, backup: &str) -> Object {
     let name = identifier(inputs.name());
     let bootstrap = json!({"recovery": {"backup": {"name": backup}, "database": name, "owner": name}});
-    object(inputs, Kind::Cluster, COPY, &owner_labels(inputs.instance), fields(inputs, cnpg, 1, &bootstrap))
+    object(inputs, Kind::Cluster, copy, &owner_labels(inputs.instance), fields(inputs, cnpg, 1, &bootstrap))
 }
 
 fn fields(inputs: &Inputs<'_>, cnpg: &CloudNativePg, servers: u32, bootstrap: &Value) -> Value {

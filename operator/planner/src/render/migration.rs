@@ -35,7 +35,7 @@ pub fn job(
     migration: &Migration,
     name: &str,
 ) -> Result<[Object; 2], Refusal> {
-    let secret = |field| super::database::secret_of(inputs, field);
+    let secret = |field| super::database::secret_of(inputs, field).to_owned();
     Ok([network::migration(inputs), job_on(inputs, surroundings, target, migration, name, NAME, &secret)?])
 }
 
@@ -47,7 +47,7 @@ pub(super) fn job_on(
     migration: &Migration,
     name: &str,
     component: &str,
-    secret_of: &dyn Fn(DatabaseField) -> &'static str,
+    secret_of: &dyn Fn(DatabaseField) -> String,
 ) -> Result<Object, Refusal> {
     let scope = scope(inputs, surroundings.neighbours);
     let env = migration.env.iter().map(|variable| {
@@ -55,7 +55,7 @@ pub(super) fn job_on(
             json!({"name": variable.name, "valueFrom": {"secretKeyRef": {"name": secret, "key": key}}})
         };
         if let Some(field) = variable.from_database.filter(|_| inputs.has_database()) {
-            return Ok(source(secret_of(field), field.secret_key()));
+            return Ok(source(&secret_of(field), field.secret_key()));
         }
         if let Some(secret) = &variable.from_secret {
             return if inputs.release.spec.generated_secrets.iter().any(|known| known.name == *secret) {

@@ -82,11 +82,11 @@ pub(super) fn migration(inputs: &Inputs<'_>) -> Object {
 }
 
 /// The flows of a rehearsal: those of the job reach the copy of the database and nothing else; the copy's are a database's.
-pub(super) fn rehearsal(inputs: &Inputs<'_>, cnpg: &CloudNativePg) -> [Object; 2] {
-    let copy = json!({"to": [servers_of(database::COPY)], "ports": [tcp(POSTGRESQL)]});
+pub(super) fn rehearsal(inputs: &Inputs<'_>, cnpg: &CloudNativePg, copy: &str) -> [Object; 2] {
+    let to_copy = json!({"to": [servers_of(copy)], "ports": [tcp(POSTGRESQL)]});
     [
-        job(inputs, super::rehearsal::MIGRATION, Some(copy)),
-        servers_policy(inputs, cnpg, database::COPY, &[pods_of(super::rehearsal::MIGRATION)]),
+        job(inputs, super::rehearsal::MIGRATION, Some(to_copy)),
+        servers_policy(inputs, cnpg, copy, super::rehearsal::POLICY, &[pods_of(super::rehearsal::MIGRATION)]),
     ]
 }
 
@@ -112,11 +112,11 @@ fn database_policy(inputs: &Inputs<'_>, cnpg: &CloudNativePg) -> Object {
     // And by the job that moves the data, while there is one.
     let users: Vec<_> =
         components.map(|component| pods_of(&component.name)).chain([pods_of(super::MIGRATION)]).collect();
-    servers_policy(inputs, cnpg, database::CLUSTER, &users)
+    servers_policy(inputs, cnpg, database::CLUSTER, database::CLUSTER, &users)
 }
 
-/// The flows of the servers of a Cluster that these use.
-fn servers_policy(inputs: &Inputs<'_>, cnpg: &CloudNativePg, cluster: &str, users: &[Value]) -> Object {
+/// The flows, under that name, of the servers of a Cluster that these use.
+fn servers_policy(inputs: &Inputs<'_>, cnpg: &CloudNativePg, cluster: &str, name: &str, users: &[Value]) -> Object {
     let database = servers_of(cluster);
     let operator = in_namespace(&cnpg.operator_namespace);
     let mut ingress = vec![
@@ -137,7 +137,7 @@ fn servers_policy(inputs: &Inputs<'_>, cnpg: &CloudNativePg, cluster: &str, user
             {"ports": [tcp(443), tcp(6443)]},
         ],
     }});
-    object(inputs, Kind::NetworkPolicy, cluster, &owner_labels(inputs.instance), fields)
+    object(inputs, Kind::NetworkPolicy, name, &owner_labels(inputs.instance), fields)
 }
 
 fn servers_of(cluster: &str) -> Value {

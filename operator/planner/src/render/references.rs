@@ -52,7 +52,7 @@ fn ports_and_peers(inputs: &Inputs<'_>, component: &Component) -> Result<(), Str
     if component.name == super::MIGRATION {
         return Err("the name is kept for the job that moves the data: give the component another".to_owned());
     }
-    if component.name == super::rehearsal::COPY || component.name.starts_with(&format!("{}-", super::rehearsal::COPY)) {
+    if component.name.starts_with(super::rehearsal::PREFIX) {
         return Err("the name is kept for rehearsals: give the component another".to_owned());
     }
     let of_database = |ending: &str| component.name == format!("{DATABASE_CLUSTER}{ending}");

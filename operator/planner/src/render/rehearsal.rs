@@ -10,8 +10,10 @@ use crate::{
 };
 use gotocloud_api::{Quantity, Release, conditions::Reason, platform::CloudNativePg, rehearsal::RehearsalStatus};
 
-pub use database::COPY;
-
+/// What the names of a rehearsal's objects begin with. No component's does.
+pub(super) const PREFIX: &str = "rehearsal-";
+/// Name of the `NetworkPolicy` of the copy's servers.
+pub(super) const POLICY: &str = "rehearsal-database";
 /// What the job's pods are called among an instance's components, and its `NetworkPolicy`.
 pub(super) const MIGRATION: &str = "rehearsal-migration";
 
@@ -34,10 +36,11 @@ pub fn add(
     }
     if let Some(taken) = record.backup.as_deref().filter(|_| copy) {
         make_room(inputs, rendered);
-        for policy in network::rehearsal(inputs, cnpg) {
+        let copy = rehearsal::copy_name(record);
+        for policy in network::rehearsal(inputs, cnpg, &copy) {
             rendered.push(policy);
         }
-        rendered.push(database::copy(inputs, cnpg, taken));
+        rendered.push(database::copy(inputs, cnpg, &copy, taken));
     }
     if !migration {
         return Ok(());
@@ -47,15 +50,15 @@ pub fn add(
         let message = format!("the Release {name} on its way is gone, or moves no data any more: ask for it again");
         return Err(Refusal::new(Reason::ReleaseNotFound, message));
     };
-    let (name, secret) = (rehearsal::job_name(record), &database::copy_secret_of);
-    rendered.push(migration::job_on(inputs, surroundings, target, of, &name, MIGRATION, secret)?);
+    let copy = rehearsal::copy_name(record);
+    let (name, secret) = (rehearsal::job_name(record), |field| database::secret_of_cluster(&copy, field));
+    rendered.push(migration::job_on(inputs, surroundings, target, of, &name, MIGRATION, &secret)?);
     Ok(())
 }
 
 /// Is it an object of a rehearsal? No component is called so.
 pub fn holds(key: &ObjectKey) -> bool {
-    let is_named = |name: &str| name == COPY || name.strip_prefix(COPY).is_some_and(|rest| rest.starts_with('-'));
-    matches!(key.kind, Kind::Cluster | Kind::Backup | Kind::Job | Kind::NetworkPolicy) && is_named(&key.name)
+    matches!(key.kind, Kind::Cluster | Kind::Backup | Kind::Job | Kind::NetworkPolicy) && key.name.starts_with(PREFIX)
 }
 
 /// Lets the quota hold the copy too: a server, its storage, and the job.

@@ -81,9 +81,11 @@ fn a_backup_is_restored_beside_the_database_and_moved_there() {
     assert_eq!(phase(&world), RehearsalPhase::Restore);
     world.round();
     let backup = record(&world).backup.clone().unwrap();
-    let copy = world.cluster.get(Kind::Cluster, fixtures::NAMESPACE, "rehearsal").unwrap();
+    let copies = world.cluster.of_kind(Kind::Cluster).into_iter();
+    let copy = copies.into_iter().find(|one| one["metadata"]["name"] != "database").unwrap();
     assert_eq!(copy["spec"]["bootstrap"]["recovery"]["backup"]["name"], json!(backup));
     assert_eq!(copy["spec"]["instances"], 1);
+    let copy = copy.clone();
     let more = world.cluster.of_kind(Kind::ResourceQuota)[0];
     assert_ne!(more["spec"]["hard"], quota["spec"]["hard"], "the quota holds it too");
     ends(&mut world, Kind::Cluster, "rehearsal", Health::Ready);
@@ -92,7 +94,8 @@ fn a_backup_is_restored_beside_the_database_and_moved_there() {
     world.round();
     let job = world.cluster.of_kind(Kind::Job)[0];
     let url = &job["spec"]["template"]["spec"]["containers"][0]["env"][0];
-    assert_eq!(url["valueFrom"]["secretKeyRef"]["name"], "rehearsal-app", "the copy's, not its own");
+    let secret = format!("{}-app", copy["metadata"]["name"].as_str().unwrap());
+    assert_eq!(url["valueFrom"]["secretKeyRef"]["name"], json!(secret), "the copy's, not its own");
     assert_eq!(rest(&world), before, "the instance itself goes on, untouched");
     assert_eq!(world.condition(ConditionType::Ready), "True AsDesired");
     ends(&mut world, Kind::Job, "rehearsal", Health::Ready);
@@ -111,7 +114,12 @@ fn what_runs_on_the_copy_reaches_the_copy_and_nothing_else() {
     let job = policy("rehearsal-migration");
     assert_eq!(job["ingress"], json!([]));
     let to: Vec<_> = job["egress"].as_array().unwrap().iter().skip(1).map(|rule| &rule["to"]).collect();
-    assert_eq!(to, [&json!([{"podSelector": {"matchLabels": {"cnpg.io/cluster": "rehearsal"}}}])]);
+    let clusters: Vec<_> =
+        world.cluster.of_kind(Kind::Cluster).into_iter().map(|one| &one["metadata"]["name"]).collect();
+    let copy = clusters.into_iter().find(|name| **name != "database").unwrap();
+    assert_eq!(to, [&json!([{"podSelector": {"matchLabels": {"cnpg.io/cluster": copy}}}])]);
+    let servers = policy("rehearsal-database");
+    assert_eq!(servers["podSelector"]["matchLabels"]["cnpg.io/cluster"], *copy);
     let labels = &world.cluster.of_kind(Kind::Job)[0]["spec"]["template"]["metadata"]["labels"];
     assert_eq!(labels["app.kubernetes.io/component"], job["podSelector"]["matchLabels"]["app.kubernetes.io/component"]);
     let own = policy("database").to_string();
