@@ -12,13 +12,16 @@ use gotocloud_api::{
     Application, Campaign, CampaignStatus, ChangeFreezeSpec, Deferral, Establishment, Instance, Release,
     campaign::{CampaignPhase, CampaignState, Decision, DecisionVerb},
     names,
+    upgrade::Rollout,
 };
 use gotocloud_planner::{
     calendar::LOOK_AHEAD,
     campaign::{
         Admission, FIELD_MANAGER, Moves, Objects, Places, View, bodies, ownership,
         report::{self, Detail, Facts},
+        standing,
     },
+    inputs,
     path::Graph,
     simulate::{Measured, Schedule, simulate},
 };
@@ -55,6 +58,8 @@ pub struct Runner {
     client: Client,
     known: Known,
     live: HashMap<String, Live>,
+    /// What is being changed by hand: on which platform, and with its data on which server.
+    by_hand: HashMap<InstanceRef, (Option<String>, Option<String>)>,
     simulations: JoinSet<Simulated>,
 }
 
@@ -134,7 +139,13 @@ impl News {
 impl Runner {
     /// What carries on the campaigns of a catalogue.
     pub fn new(client: Client, catalogue: Arc<Catalogue>, context: Arc<Context>) -> Self {
-        Self { client, known: Known { catalogue, context }, live: HashMap::new(), simulations: JoinSet::new() }
+        Self {
+            client,
+            known: Known { catalogue, context },
+            live: HashMap::new(),
+            by_hand: HashMap::new(),
+            simulations: JoinSet::new(),
+        }
     }
 
     /// Carries them on until `changes` has no more senders.
@@ -179,6 +190,7 @@ impl Runner {
             campaigns.iter().any(|one| one.name_any() == *name && one.metadata.uid.as_ref() == Some(&live.uid))
         });
         self.count(&campaigns);
+        self.note_what_is_changed_by_hand(&news);
         for campaign in campaigns {
             // What has ended takes nobody more, whatever becomes of its targets; an edit of its spec opens it again.
             if is_over(&campaign) {
@@ -186,6 +198,31 @@ impl Runner {
                 continue;
             }
             self.carry_on(&campaign, &news).await;
+        }
+    }
+
+    /// Keeps up what people change where, beside campaigns.
+    fn note_what_is_changed_by_hand(&mut self, news: &News) {
+        let instances = if news.everything {
+            self.by_hand.clear();
+            self.known.instances().iter().map(|one| reference(one)).collect()
+        } else {
+            news.instances.clone()
+        };
+        let goes_on = |rollout: &Rollout| {
+            let campaign = self.known.catalogue.campaigns.get(&ObjectRef::new(&rollout.campaign));
+            campaign.is_some_and(|one| one.metadata.uid.as_ref() == Some(&rollout.uid) && !is_over(&one))
+        };
+        for who in instances {
+            let instance = self.known.instance(&who.namespace, &who.name);
+            let Some(instance) = instance.filter(|one| standing::is_changed_by_hand(one, goes_on)) else {
+                self.by_hand.remove(&who);
+                continue;
+            };
+            let establishment = self.known.establishment(&instance.spec.establishment);
+            let platform = inputs::platform_name(&instance, establishment.as_deref()).map(str::to_owned);
+            let database = instance.status.as_ref().and_then(|status| status.database.as_ref());
+            self.by_hand.insert(who, (platform, database.map(|database| database.server.clone())));
         }
     }
 
@@ -323,6 +360,7 @@ impl Runner {
         let name = campaign.name_any();
         let mut elsewhere = Places::default();
         self.live.iter().filter(|(other, _)| **other != name).for_each(|(_, live)| elsewhere.add(&live.view.board));
+        self.by_hand.values().for_each(|(platform, server)| elsewhere.add_one(platform.as_deref(), server.as_deref()));
         let live = self.live.get_mut(&name)?;
         live.view.board.set_elsewhere(elsewhere);
         // What was written and the watch does not show yet counts.

@@ -362,6 +362,28 @@ fn a_campaign_says_when_it_will_be_done_and_when_that_is_too_late(fleet: &mut Fl
     end(fleet, "late");
 }
 
+fn what_a_person_changes_on_a_server_counts_there_too(fleet: &mut Fleet) {
+    publish(fleet, "4.0", json!({}));
+    fleet.kubectl_apply(&objects::unready_pods("by-hand", "4.0", &["s3"])).unwrap();
+    let by_hand = server(ON_SERVER - 1);
+    fleet.edit(&by_hand, &json!({"spec": {"release": "app-4.0"}}));
+    fleet.until(&by_hand, "its pods are being replaced", |one| one["status"]["upgrade"]["phase"] == "Rollout");
+    let limits = json!({"maxConcurrentPerDatabaseServer": 1});
+    let targets = json!({"names": [server(0), server(1)]});
+    fleet.apply(&upgrade("beside", "4.0", wave(targets, json!({})), limits)).unwrap();
+    until(fleet, "beside", "it has begun", |status| status["waves"][0]["startedAt"].is_string());
+    std::thread::sleep(Duration::from_secs(3));
+    assert_eq!(status(fleet, "beside")["counts"]["pending"], 2, "there is no place on the server");
+    fleet.kubectl(&["delete", "stage", "by-hand"]).unwrap();
+    // Its pods are stuck as they are; others take their place.
+    let pods = ["delete", "pods", "-n", &format!("gtc-{by_hand}"), "--all", "--force", "--grace-period=0"];
+    fleet.kubectl(&pods).unwrap();
+    until(fleet, "beside", "Completed", is("Completed"));
+    // What a person set, they take back, so that campaigns choose again.
+    fleet.edit(&by_hand, &json!({"spec": {"release": null}}));
+    end(fleet, "beside");
+}
+
 fleet_tests!(
     "it-campaign-rules",
     |spec| spec,
@@ -376,5 +398,6 @@ fleet_tests!(
         a_promotion_leaves_alone_what_a_person_pinned,
         a_target_that_serves_many_establishments_counts_as_many,
         a_campaign_says_when_it_will_be_done_and_when_that_is_too_late,
+        what_a_person_changes_on_a_server_counts_there_too,
     ]
 );

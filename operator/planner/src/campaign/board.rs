@@ -72,7 +72,7 @@ pub struct Board {
     by_server: HashMap<Arc<str>, u32>,
     /// Seconds that targets took, and how many targets they are.
     took: (u64, u32),
-    /// What other campaigns change at the same places.
+    /// What others change at the same places: other campaigns, and people by hand.
     elsewhere: Places,
 }
 
@@ -86,6 +86,15 @@ pub struct Places {
 }
 
 impl Places {
+    /// Adds one instance that is being changed there.
+    pub fn add_one(&mut self, platform: Option<&str>, server: Option<&str>) {
+        for (sum, place) in [(&mut self.platforms, platform), (&mut self.servers, server)] {
+            if let Some(place) = place {
+                *sum.entry(place.into()).or_default() += 1;
+            }
+        }
+    }
+
     /// Adds what is being changed by another campaign.
     pub fn add(&mut self, board: &Board) {
         let places = [(&mut self.platforms, &board.by_platform), (&mut self.servers, &board.by_server)];
@@ -149,7 +158,7 @@ impl Board {
         self.targets.iter()
     }
 
-    /// Notes what other campaigns change now.
+    /// Notes what others change now.
     pub fn set_elsewhere(&mut self, elsewhere: Places) {
         self.elsewhere = elsewhere;
     }
@@ -161,12 +170,12 @@ impl Board {
         Some((name, why))
     }
 
-    /// Targets being changed now on a platform, by this campaign or another.
+    /// How many are being changed now on a platform, by this campaign or anybody else.
     pub fn on_platform(&self, platform: &str) -> u32 {
         [&self.by_platform, &self.elsewhere.platforms].iter().filter_map(|on| on.get(platform)).sum()
     }
 
-    /// Targets being changed now with their data on a server, by this campaign or another.
+    /// How many are being changed now with their data on a server, by this campaign or anybody else.
     pub fn on_server(&self, server: &str) -> u32 {
         [&self.by_server, &self.elsewhere.servers].iter().filter_map(|on| on.get(server)).sum()
     }

@@ -233,6 +233,25 @@ fn held_by(instance: &Instance) -> Option<&str> {
     (!has_ended).then_some(rollout.campaign.as_str())
 }
 
+/// Is an Instance being changed on behalf of no campaign that goes on: by a person, or by one that is gone? What is only
+/// looked at is not changed yet.
+pub fn is_changed_by_hand(instance: &Instance, goes_on: impl Fn(&Rollout) -> bool) -> bool {
+    record(instance).is_some_and(|record| match record.phase {
+        UpgradePhase::Backup
+        | UpgradePhase::Migrate
+        | UpgradePhase::Rollout
+        | UpgradePhase::Verify
+        | UpgradePhase::RollingBack => !record.rollout.as_ref().is_some_and(goes_on),
+        UpgradePhase::Preflight
+        | UpgradePhase::Soak
+        | UpgradePhase::Done
+        | UpgradePhase::Refused
+        | UpgradePhase::Withdrawn
+        | UpgradePhase::Failed
+        | UpgradePhase::RolledBack => false,
+    })
+}
+
 fn promoted(asker: Asker<'_>, name: &str, instance: &Instance, stage: Stage, owner: Option<&str>) -> Standing {
     let is_there = instance.status.as_ref().is_some_and(|status| status.stage >= Some(stage));
     if let Some(rollout) = ours(asker, instance) {
@@ -306,4 +325,29 @@ pub fn is_unreachable(instance: &Instance) -> bool {
         .iter()
         .flat_map(|status| &status.conditions)
         .any(|one| one.type_ == ConditionType::Ready.to_string() && one.status != "True" && one.reason == unavailable)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn what_is_changed_by_a_person_or_for_a_campaign_that_is_gone_is_changed_by_hand() {
+        let instance = |phase: &str, campaign: Option<&str>| -> Instance {
+            let rollout =
+                campaign.map(|name| json!({"campaign": name, "uid": "u", "wave": "w", "attempt": 1, "wants": "b"}));
+            let record = json!({"rollout": rollout, "from": "a", "to": "b", "active": "b", "phase": phase,
+                "since": "2026-01-01T00:00:00Z", "startedAt": "2026-01-01T00:00:00Z"});
+            serde_json::from_value(json!({"apiVersion": "gotocloud.amue.fr/v1alpha1", "kind": "Instance",
+                "metadata": {"name": "i"}, "spec": {"application": "app", "establishment": "e"}, "status": {"upgrade": record}}))
+            .unwrap()
+        };
+        let is = |phase: &str, campaign: Option<&str>| {
+            is_changed_by_hand(&instance(phase, campaign), |rollout| rollout.campaign == "goes-on")
+        };
+        assert!(is("Rollout", None) && is("Backup", None) && is("Rollout", Some("gone")));
+        assert!(!is("Rollout", Some("goes-on")), "that counts it itself");
+        assert!(!is("Preflight", None) && !is("Soak", None) && !is("Done", None));
+    }
 }
