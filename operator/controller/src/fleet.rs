@@ -11,8 +11,7 @@ use crate::{
 use gotocloud_api::{
     Application, ChangeFreeze, Establishment, Instance, Platform, Release, names, platform::RetainedData,
 };
-use gotocloud_planner::{Kind, fleet, inputs};
-use jiff::Timestamp;
+use gotocloud_planner::{fleet, inputs};
 use kube::{
     Api, Client, Resource, ResourceExt as _,
     api::{Patch, PatchParams},
@@ -152,17 +151,17 @@ impl Fleet {
                 complete = tokio::time::Instant::now();
             }
             if !due.is_empty() {
-                dirty.everything |= !self.write(&due, &context.served()).await;
+                dirty.everything |= !self.write(&due, &context).await;
             }
         }
     }
 
     /// Writes what changed; false where a status could not be written.
-    async fn write(&self, dirty: &Dirty, served: &BTreeSet<Kind>) -> bool {
+    async fn write(&self, dirty: &Dirty, context: &Context) -> bool {
         let mut is_done = true;
         let instances = self.catalogue.instances.state();
         self.count(&instances);
-        let now = Timestamp::now();
+        let (now, served) = (context.clock.now(), context.served());
         let concerned = |names: &BTreeSet<String>, name: &str| dirty.everything || names.contains(name);
         for one in self.catalogue.applications.state() {
             let name = one.name_any();
@@ -184,7 +183,7 @@ impl Fleet {
         for one in self.catalogue.platforms.state() {
             let name = one.name_any();
             if concerned(&dirty.platforms, &name) {
-                let missing = fleet::missing_apis(&one, served);
+                let missing = fleet::missing_apis(&one, &served);
                 let status =
                     fleet::platform(&one, instances.iter().map(AsRef::as_ref), self.retained(&name), &missing, now);
                 is_done &= self.patch::<Platform>(&name, one.status.as_ref() == Some(&status), &status).await;
