@@ -233,7 +233,7 @@ async fn pass(context: &Context, who: &InstanceRef, instance: Arc<Instance>) -> 
     }
     let steps = plan.steps_allowed(removal == Removal::Allowed);
     let (done, failure) = context.executor.carry_out(&instance, who, &steps).await;
-    let aside: Vec<_> = plan.aside.iter().filter(|_| failure.is_none()).collect();
+    let aside: Vec<_> = plan.aside.iter().collect();
     let (_, aside) = context.executor.carry_out(&instance, who, &aside).await;
     context.metrics().duration.with_label_values(&["execute"]).observe(begun.elapsed().as_secs_f64());
     if removal == Removal::Allowed && failure.is_none() {

@@ -18,7 +18,7 @@ pub struct Plan<'a> {
     pub metadata: Option<InstanceMetadata>,
     /// What to do, in this order. A step that fails ends the plan.
     pub steps: Vec<Step>,
-    /// What to do after that for a rehearsal. If it fails, the rehearsal does, and nothing else.
+    /// What to do after that for a rehearsal, also where the steps failed. If it fails, the rehearsal does, and nothing else.
     pub aside: Vec<Step>,
     /// Why a rehearsal that is under way cannot go on.
     pub unrehearsable: Option<Refusal>,

@@ -265,7 +265,7 @@ impl World {
             self.restart();
             return None;
         }
-        let aside = plan.aside.iter().filter(|_| failure.is_none()).find_map(|step| {
+        let aside = plan.aside.iter().find_map(|step| {
             let result = self.carry_out(&instance, step);
             done.extend(result.is_ok().then(|| in_words(step)));
             result.err()
