@@ -1,29 +1,30 @@
 //! How are campaigns carried on? Their targets are folded into boards, a decision is made whenever one of them moves or
 //! time has come, and what was decided is written: first the campaign's own status where a wave begins, then the targets.
 
+mod forecast;
+mod targets;
+
+use self::forecast::{Forecast, Simulated};
 use crate::{
     apply::explained,
     catalogue::{Catalogue, Change, reference},
     children::InstanceRef,
     reconcile::Context,
 };
-use futures::{FutureExt as _, StreamExt as _, stream};
 use gotocloud_api::{
     Application, Campaign, CampaignStatus, ChangeFreezeSpec, Deferral, Establishment, Instance, Release,
-    campaign::{CampaignPhase, CampaignState, Decision, DecisionVerb},
+    campaign::{CampaignPhase, Decision, DecisionVerb},
     names,
     upgrade::Rollout,
 };
 use gotocloud_planner::{
-    calendar::LOOK_AHEAD,
     campaign::{
-        Admission, FIELD_MANAGER, Moves, Objects, Places, View, bodies, ownership,
+        Admission, Moves, Objects, Places, View, bodies,
         report::{self, Detail, Facts},
         standing,
     },
     inputs,
     path::Graph,
-    simulate::{Measured, Schedule, simulate},
 };
 use jiff::{SignedDuration, Timestamp};
 use kube::{
@@ -37,10 +38,7 @@ use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
-use tokio::{
-    sync::mpsc::UnboundedReceiver,
-    task::{JoinError, JoinSet},
-};
+use tokio::{sync::mpsc::UnboundedReceiver, task::JoinSet};
 
 /// How long changes are gathered before they are acted on.
 const GATHER: Duration = Duration::from_millis(50);
@@ -48,10 +46,6 @@ const GATHER: Duration = Duration::from_millis(50);
 const TELL_EVERY: Duration = Duration::from_secs(1);
 /// How often campaigns are looked at though nothing seems to happen: a clock may be moved.
 const LOOK_AGAIN: Duration = Duration::from_secs(20);
-/// How often it is simulated when a campaign will end, while it goes on. A simulation that takes long is made less often.
-const SIMULATE_EVERY: Duration = Duration::from_mins(1);
-/// Writes at once.
-const CONCURRENCY: usize = 16;
 
 /// What carries campaigns on.
 pub struct Runner {
@@ -87,29 +81,6 @@ struct Live {
     is_untold: bool,
     look_again: Option<Timestamp>,
     forecast: Forecast,
-}
-
-/// When a campaign will end.
-#[derive(Default)]
-struct Forecast {
-    /// What a simulation said last.
-    schedule: Option<Schedule>,
-    /// Is one being made?
-    is_under_way: bool,
-    /// Did something change that the last one did not know of?
-    is_stale: bool,
-    /// When one was asked for last.
-    asked: Option<Instant>,
-    /// How long that one took.
-    took: Duration,
-}
-
-/// What a simulation came to, for the campaign of that name as it was of that generation.
-struct Simulated {
-    campaign: String,
-    generation: Option<i64>,
-    schedule: Schedule,
-    took: Duration,
 }
 
 /// What happened since the last look.
@@ -309,51 +280,6 @@ impl Runner {
         }
     }
 
-    /// Has it worked out beside the decisions when a campaign will end, where that is due.
-    fn simulate(&mut self, campaign: &Arc<Campaign>) {
-        let name = campaign.name_any();
-        let Some(live) = self.live.get_mut(&name) else { return };
-        let goes_on = matches!(campaign.spec.state, CampaignState::Draft | CampaignState::Running);
-        let forecast = &mut live.forecast;
-        let patience = SIMULATE_EVERY.max(forecast.took * 50);
-        let is_old = live.view.is_moving() && forecast.asked.is_none_or(|asked| asked.elapsed() >= patience);
-        if forecast.is_under_way || !(forecast.is_stale || is_old) || !goes_on || !live.view.is_valid() {
-            return;
-        }
-        forecast.is_under_way = true;
-        forecast.is_stale = false;
-        forecast.asked = Some(Instant::now());
-        let status = live.status.as_ref().or(campaign.status.as_ref());
-        let mut start = live.view.start(campaign, status, &self.known);
-        let conduct = Measured { mean: live.view.board.mean(), rehearsed: std::mem::take(&mut start.rehearsed) };
-        let (now, generation) = (self.known.context.clock.now(), live.generation);
-        let until = now.checked_add(LOOK_AHEAD).unwrap_or(Timestamp::MAX);
-        self.simulations.spawn_blocking(move || {
-            let began = Instant::now();
-            let schedule = simulate(start, &conduct, now, until);
-            Simulated { campaign: name, generation, schedule, took: began.elapsed() }
-        });
-    }
-
-    /// Takes in what a simulation came to.
-    fn take_in(&mut self, simulated: Result<Simulated, JoinError>) {
-        let simulated = match simulated {
-            Ok(simulated) => simulated,
-            Err(error) => {
-                tracing::error!(%error, "a simulation broke off; report this as a bug");
-                self.live.values_mut().for_each(|live| live.forecast.is_under_way = false);
-                return;
-            }
-        };
-        let Some(live) = self.live.get_mut(&simulated.campaign) else { return };
-        live.forecast.is_under_way = false;
-        live.forecast.took = simulated.took;
-        let campaign = self.known.catalogue.campaigns.get(&ObjectRef::new(&simulated.campaign));
-        let Some(campaign) = campaign.filter(|_| live.generation == simulated.generation) else { return };
-        live.view.find(&campaign, &self.known, Some(&simulated.schedule), self.known.context.clock.now());
-        live.forecast.schedule = Some(simulated.schedule);
-    }
-
     /// Decides and carries out once. Gives whether a wave began; none where the status could not be written.
     async fn step(&mut self, campaign: &Arc<Campaign>) -> Option<bool> {
         let now = self.known.context.clock.now();
@@ -462,64 +388,6 @@ impl Runner {
             context.publish(&campaign.object_ref(&()), "CarryOn", is_warning, reason, &note).await;
         }
     }
-
-    /// Writes what was decided about targets.
-    async fn carry_out(&mut self, campaign: &Arc<Campaign>, moves: &Moves) {
-        let begin = moves.begin.iter().cloned().map(Write::Begin);
-        let rehearse = moves.rehearse.iter().cloned().map(Write::Rehearse);
-        let writes = begin.chain(moves.withdraw.iter().cloned().map(Write::Withdraw)).chain(rehearse);
-        let writes: Vec<_> = writes.map(|write| self.write(campaign, write).boxed()).collect();
-        let written: Vec<Option<Arc<Instance>>> = stream::iter(writes).buffer_unordered(CONCURRENCY).collect().await;
-        let mut news = News::default();
-        for instance in written.into_iter().flatten() {
-            let who = reference(&instance);
-            self.known.context.written(&who, instance);
-            news.instances.insert(who);
-        }
-        self.update(campaign, &news);
-    }
-
-    async fn write(&self, campaign: &Campaign, write: Write) -> Option<Arc<Instance>> {
-        let spec = &campaign.spec;
-        let target = match &write {
-            Write::Begin(admission) => &*admission.name,
-            Write::Withdraw(name) | Write::Rehearse(name) => &**name,
-        };
-        let who = InstanceRef::new(&spec.namespace, &bodies::instance_of(&campaign.spec, target));
-        let watched = self.known.instance(&who.namespace, &who.name);
-        let body = match (&write, &watched) {
-            (Write::Begin(admission), Some(instance)) => bodies::begun(campaign, admission, instance)?,
-            (Write::Begin(admission), None) => {
-                let establishment = self.known.establishment(&admission.name)?;
-                bodies::made(campaign, admission, &establishment)?
-            }
-            (Write::Withdraw(_), Some(instance)) => bodies::withdrawn(instance)?,
-            (Write::Rehearse(_), Some(instance)) => bodies::to_rehearse(campaign, instance)?,
-            (Write::Withdraw(_) | Write::Rehearse(_), None) => return None,
-        };
-        self.known.context.executor.cluster.metrics.writes.with_label_values(&["patch", "Instance"]).inc();
-        let api: Api<Instance> = Api::namespaced(self.client.clone(), &spec.namespace);
-        // Never by force: what somebody else set is theirs.
-        match api.patch(&who.name, &PatchParams::apply(FIELD_MANAGER), &Patch::Apply(&body)).await {
-            Ok(mut written) => {
-                ownership::keep_what_decides(written.managed_fields_mut());
-                Some(Arc::new(written))
-            }
-            // It changed since it was seen, or somebody owns the field: the watch shows which.
-            Err(kube::Error::Api(status)) if status.code == 409 || status.code == 404 => None,
-            Err(error) => {
-                tracing::warn!(campaign = campaign.name_any(), target = %who, error = explained(&error), "a target was not written; it is tried again");
-                None
-            }
-        }
-    }
-}
-
-/// One write to a target.
-enum Write {
-    Begin(Admission),
-    Withdraw(Arc<str>),
-    Rehearse(Arc<str>),
 }
 
 /// Has a campaign ended, and is that known of its present spec?
