@@ -19,8 +19,8 @@ use gotocloud_api::{
 };
 use gotocloud_planner::{
     campaign::{
-        Admission, Moves, Objects, Places, View, bodies,
-        report::{self, Detail, Facts},
+        Moves, Objects, Places, View, bodies,
+        report::{self, Detail, Facts, Untold},
         standing,
     },
     inputs,
@@ -68,12 +68,8 @@ struct Live {
     uid: String,
     generation: Option<i64>,
     view: View,
-    /// What it began and has not told yet.
-    begun: Vec<Admission>,
-    /// What it withdrew and has not told yet.
-    withdrawn: Vec<Arc<str>>,
-    /// Whose way it asked to be rehearsed and has not told yet.
-    rehearsed: Vec<Arc<str>>,
+    /// What it did and has not told yet.
+    untold: Untold,
     /// Its status as last written, until the watch shows it.
     status: Option<CampaignStatus>,
     told: Option<Instant>,
@@ -240,12 +236,7 @@ impl Runner {
         let (untold, told, view, mut forecast) = before.map_or_else(Default::default, |before| {
             let is_same = before.generation == campaign.metadata.generation;
             let schedule = before.forecast.schedule.filter(|_| is_same);
-            (
-                (before.begun, before.withdrawn, before.rehearsed),
-                before.told,
-                Some(before.view),
-                Forecast { schedule, ..before.forecast },
-            )
+            (before.untold, before.told, Some(before.view), Forecast { schedule, ..before.forecast })
         });
         forecast.is_stale = true;
         let now = self.known.context.clock.now();
@@ -258,9 +249,7 @@ impl Runner {
             uid: campaign.metadata.uid.clone().unwrap_or_default(),
             generation: campaign.metadata.generation,
             view,
-            begun: untold.0,
-            withdrawn: untold.1,
-            rehearsed: untold.2,
+            untold,
             status,
             told,
             is_untold: false,
@@ -294,9 +283,7 @@ impl Runner {
         let moves = live.view.decide(campaign, stored.as_ref(), now);
         live.look_again = moves.look_again;
         if moves.start.is_none() {
-            live.begun.extend(moves.begin.iter().cloned());
-            live.withdrawn.extend(moves.withdraw.iter().cloned());
-            live.rehearsed.extend(moves.rehearse.iter().cloned());
+            live.untold.note(&moves);
             self.carry_out(campaign, &moves).await;
         }
         self.tell(campaign, stored, &moves, now).await?;
@@ -322,9 +309,7 @@ impl Runner {
             let facts = Facts {
                 board: &live.view.board,
                 moves,
-                begun: &live.begun,
-                withdrawn: &live.withdrawn,
-                rehearsed: &live.rehearsed,
+                untold: &live.untold,
                 changes: &live.view.changes,
                 findings: &live.view.findings,
                 is_valid: live.view.is_valid(),
@@ -358,9 +343,7 @@ impl Runner {
             Ok(_) => {
                 live.status = Some(status);
                 live.view.changes.clear();
-                live.begun.clear();
-                live.withdrawn.clear();
-                live.rehearsed.clear();
+                live.untold = Untold::default();
                 live.told = Some(Instant::now());
                 live.is_untold = false;
                 self.announce(campaign, &news).await;

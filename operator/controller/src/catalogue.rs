@@ -392,7 +392,7 @@ mod tests {
     use kube::runtime::watcher::Event;
 
     fn named(name: &str) -> Instance {
-        let spec = serde_json::json!({"application": "pegase", "establishment": "u-ville", "size": "S"});
+        let spec = serde_json::json!({"application": "app", "establishment": "etab", "size": "S"});
         Instance::new(name, serde_json::from_value(spec).unwrap())
     }
 

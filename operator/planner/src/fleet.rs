@@ -14,7 +14,6 @@ use gotocloud_api::{
     platform::RetainedData,
 };
 use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use std::collections::BTreeSet;
 
 /// How many kept databases a Platform lists.
@@ -208,7 +207,7 @@ fn condition(
 ) -> Condition {
     let kind = kind.to_string();
     let same = before.iter().find(|old| old.type_ == kind && old.status == status);
-    let now = Time(Timestamp::from_second(now.as_second()).unwrap_or(now));
+    let now = crate::whole_seconds(now);
     Condition {
         last_transition_time: same.map_or(now, |old| old.last_transition_time.clone()),
         message: message.to_owned(),

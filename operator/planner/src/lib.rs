@@ -44,3 +44,8 @@ pub mod variables;
 pub use objects::{Kind, Object, ObjectKey};
 pub use plan::{Plan, Step, Verdict};
 pub use snapshot::Snapshot;
+
+/// A moment as statuses hold it: whole seconds.
+fn whole_seconds(at: jiff::Timestamp) -> k8s_openapi::apimachinery::pkg::apis::meta::v1::Time {
+    k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(jiff::Timestamp::from_second(at.as_second()).unwrap_or(at))
+}

@@ -175,6 +175,16 @@ impl Graph {
     }
 }
 
+/// Name of the release that a step of a way ends at; none past its end.
+pub(crate) fn step_end(way: &[String], step: u32) -> Option<&str> {
+    way.get(usize::try_from(step).ok()?).map(String::as_str)
+}
+
+/// Name of the release that a step of a way starts from, which itself starts from `from`.
+pub(crate) fn came_from<'w>(from: &'w str, way: &'w [String], step: u32) -> &'w str {
+    step.checked_sub(1).and_then(|before| step_end(way, before)).unwrap_or(from)
+}
+
 /// May an instance go from `other` to `release`?
 fn is_reached(release: &Release, version: &Version, other: &Version) -> bool {
     let spec = &release.spec;

@@ -45,10 +45,14 @@ fn made_of(fleet: &Fleet, instance: &str) -> BTreeMap<String, (String, i64)> {
     .collect()
 }
 
-fn of_rehearsal(fleet: &Fleet, instance: &str) -> Vec<String> {
-    let all = fleet.children(instance).into_iter();
-    let all = all.filter(|(_, object)| object["metadata"]["name"].as_str().unwrap().starts_with("rehearsal"));
-    all.map(|(kind, _)| kind.to_string()).collect()
+/// Waits until nothing of a rehearsal is left but its backup.
+fn until_the_copy_is_gone(fleet: &Fleet, instance: &str) {
+    eventually(PATIENCE, "the copy is gone", || {
+        let all = fleet.children(instance).into_iter();
+        let all = all.filter(|(_, object)| object["metadata"]["name"].as_str().unwrap().starts_with("rehearsal"));
+        let left: Vec<_> = all.map(|(kind, _)| kind.to_string()).collect();
+        if left == ["Backup"] { Ok(()) } else { Err(format!("{left:?}")) }
+    });
 }
 
 fn is_ready(instance: &Value) -> bool {
@@ -137,10 +141,7 @@ fn a_campaign_has_the_way_rehearsed_on_a_copy_before_it_touches_the_instance(fle
         if phase == "Done" { Ok(instance) } else { Err(record.to_string()) }
     });
     println!("  it went by {seen:?}");
-    eventually(PATIENCE, "the copy is gone", || {
-        let left = of_rehearsal(fleet, REHEARSED);
-        if left == ["Backup"] { Ok(()) } else { Err(format!("{left:?}")) }
-    });
+    until_the_copy_is_gone(fleet, REHEARSED);
     assert_eq!(made_of(fleet, REHEARSED), before, "nothing of its own was touched");
     let record = &done["status"]["rehearsal"];
     let seconds = ["backupSeconds", "restoreSeconds", "migrateSeconds"].map(|field| record[field].is_u64());
@@ -178,10 +179,7 @@ fn a_rehearsal_that_fails_says_why_and_leaves_the_instance_as_it_is(fleet: &mut 
         record["logTail"].as_str().is_some_and(|tail| !tail.is_empty()),
         "its last words, or why there are none: {record}"
     );
-    eventually(PATIENCE, "the copy is gone", || {
-        let left = of_rehearsal(fleet, UNLUCKY);
-        if left == ["Backup"] { Ok(()) } else { Err(format!("{left:?}")) }
-    });
+    until_the_copy_is_gone(fleet, UNLUCKY);
     assert_eq!(made_of(fleet, UNLUCKY), before);
     // By hand, too, it is not upgraded.
     fleet.edit(UNLUCKY, &json!({"spec": {"release": "app-3.0"}}));

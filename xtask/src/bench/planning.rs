@@ -5,7 +5,7 @@ use gotocloud_api::{Campaign, CampaignStatus, names};
 use gotocloud_planner::{
     campaign::{
         View,
-        report::{self, Detail, Facts},
+        report::{self, Detail, Facts, Untold},
     },
     simulate::{Durations, World},
 };
@@ -46,12 +46,12 @@ pub fn decisions(fleet: &Fleet) -> anyhow::Result<Times> {
             known.update(&campaign, status.as_ref(), &world, name, now);
         }
         let moves = known.decide(&campaign, status.as_ref(), now);
+        let mut untold = Untold::default();
+        untold.note(&moves);
         let facts = Facts {
             board: &known.board,
             moves: &moves,
-            begun: &moves.begin,
-            withdrawn: &moves.withdraw,
-            rehearsed: &moves.rehearse,
+            untold: &untold,
             changes: &known.changes,
             findings: &known.findings,
             is_valid: known.is_valid(),

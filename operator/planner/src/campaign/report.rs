@@ -1,7 +1,7 @@
 //! What does a campaign's status say?
 
 use super::{Admission, Board, Moves, Standing, waves};
-use crate::simulate::Schedule;
+use crate::{simulate::Schedule, whole_seconds};
 use gotocloud_api::{
     Campaign, CampaignSpec, CampaignStatus,
     campaign::{
@@ -42,18 +42,34 @@ pub struct Detail {
     pub message: String,
 }
 
+/// What was done and is not told yet: a status may be put off.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Untold {
+    /// What began.
+    pub begun: Vec<Admission>,
+    /// What was withdrawn.
+    pub withdrawn: Vec<Arc<str>>,
+    /// Whose way was asked to be rehearsed.
+    pub rehearsed: Vec<Arc<str>>,
+}
+
+impl Untold {
+    /// Adds what is done now.
+    pub fn note(&mut self, moves: &Moves) {
+        self.begun.extend(moves.begin.iter().cloned());
+        self.withdrawn.extend(moves.withdraw.iter().cloned());
+        self.rehearsed.extend(moves.rehearse.iter().cloned());
+    }
+}
+
 /// What a report is made from.
 pub struct Facts<'a> {
     /// Where its targets stand.
     pub board: &'a Board,
     /// What is done now.
     pub moves: &'a Moves,
-    /// What began since the last report.
-    pub begun: &'a [Admission],
-    /// What was withdrawn since the last report.
-    pub withdrawn: &'a [Arc<str>],
-    /// Whose way was asked to be rehearsed since the last report.
-    pub rehearsed: &'a [Arc<str>],
+    /// What was done since the last report.
+    pub untold: &'a Untold,
     /// What changed since the last report.
     pub changes: &'a [Change],
     /// What is wrong with it, or to be known.
@@ -83,7 +99,9 @@ pub fn report(campaign: &Campaign, facts: &Facts<'_>, now: Timestamp) -> Campaig
         estimated_end: facts.schedule.filter(|_| is_going_on(phase)).and_then(|all| estimate(all.ends()?, now)),
         started_at: before.started_at.clone().or_else(|| waves.iter().filter_map(|wave| wave.started_at.clone()).min()),
         finished_at: match phase {
-            CampaignPhase::Completed | CampaignPhase::Aborted => before.finished_at.clone().or(Some(time(now))),
+            CampaignPhase::Completed | CampaignPhase::Aborted => {
+                before.finished_at.clone().or(Some(whole_seconds(now)))
+            }
             CampaignPhase::Draft
             | CampaignPhase::Invalid
             | CampaignPhase::Running
@@ -122,7 +140,7 @@ fn wave_statuses(spec: &CampaignSpec, before: &CampaignStatus, facts: &Facts<'_>
     let mut statuses = Vec::new();
     for (at, (wave, board)) in spec.waves.iter().zip(facts.board.waves()).enumerate() {
         let known = before.waves.iter().find(|known| known.name == wave.name).cloned().unwrap_or_default();
-        let started_at = known.started_at.or_else(|| (facts.moves.start == Some(at)).then(|| time(now)));
+        let started_at = known.started_at.or_else(|| (facts.moves.start == Some(at)).then(|| whole_seconds(now)));
         let is_done = started_at.is_some() && board.unsettled == 0;
         let approved = wave.approved.as_ref().filter(|_| wave.approval == Approval::Manual);
         let planned = facts.schedule.and_then(|all| all.waves.get(at)).filter(|_| spec.state != CampaignState::Aborted);
@@ -130,11 +148,11 @@ fn wave_statuses(spec: &CampaignSpec, before: &CampaignStatus, facts: &Facts<'_>
         statuses.push(WaveStatus {
             name: wave.name.clone(),
             counts: board.counts,
-            finished_at: is_done.then(|| known.finished_at.unwrap_or_else(|| time(now))),
+            finished_at: is_done.then(|| known.finished_at.unwrap_or_else(|| whole_seconds(now))),
             estimated_start: planned.filter(|_| started_at.is_none()).and_then(|wave| estimate(wave.begins?, now)),
             estimated_end: planned.filter(|_| !is_done).and_then(|wave| estimate(wave.ends?, now)),
             approved_by: approved.map(|approved| approved.by.clone()),
-            approved_at: approved.map(|_| known.approved_at.filter(|_| is_same).unwrap_or_else(|| time(now))),
+            approved_at: approved.map(|_| known.approved_at.filter(|_| is_same).unwrap_or_else(|| whole_seconds(now))),
             waits_for: if started_at.is_some() {
                 waits_within(spec, facts, at)
             } else {
@@ -269,7 +287,7 @@ fn conditions(
         let (type_, status) = (kind.to_string(), if is_true { "True" } else { "False" });
         let same = before.iter().find(|old| old.type_ == type_ && old.status == status);
         Condition {
-            last_transition_time: same.map_or_else(|| time(now), |old| old.last_transition_time.clone()),
+            last_transition_time: same.map_or_else(|| whole_seconds(now), |old| old.last_transition_time.clone()),
             message: message.to_owned(),
             observed_generation: generation,
             reason: reason.to_string(),
@@ -290,7 +308,7 @@ fn decisions(
 ) -> Vec<Decision> {
     let mut decisions = Vec::new();
     let mut note = |verb: DecisionVerb, subject: String, actor: &str, reason: String| {
-        decisions.push(Decision { at: time(now), verb, subject, actor: actor.to_owned(), reason });
+        decisions.push(Decision { at: whole_seconds(now), verb, subject, actor: actor.to_owned(), reason });
     };
     let name_of = |wave: usize| spec.waves.get(wave).map(|wave| wave.name.clone()).unwrap_or_default();
     // A process that starts anew sees for the first time what was told long ago.
@@ -346,7 +364,7 @@ fn decisions(
         }
     }
     for (wave, _) in spec.waves.iter().enumerate() {
-        let begun: Vec<&str> = facts.begun.iter().filter(|one| one.wave == wave).map(|one| &*one.name).collect();
+        let begun: Vec<&str> = facts.untold.begun.iter().filter(|one| one.wave == wave).map(|one| &*one.name).collect();
         if let Some(first) = begun.first() {
             let board = &facts.board.waves()[wave];
             let at_once = waves::at_once(spec, facts.board, wave);
@@ -358,10 +376,10 @@ fn decisions(
             note(DecisionVerb::Start, subject, RULES, reason);
         }
     }
-    for name in facts.rehearsed {
+    for name in &facts.untold.rehearsed {
         note(DecisionVerb::Rehearse, name.to_string(), RULES, "its release asks for it, and nobody else has".into());
     }
-    for name in facts.withdrawn {
+    for name in &facts.untold.withdrawn {
         note(DecisionVerb::Withdraw, name.to_string(), "spec.state", "it had touched nothing".into());
     }
     if before.phase != after.phase
@@ -378,11 +396,6 @@ fn decisions(
     decisions
 }
 
-/// A moment as statuses hold it: whole seconds.
-fn time(at: Timestamp) -> Time {
-    Time(Timestamp::from_second(at.as_second()).unwrap_or(at))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -391,7 +404,7 @@ mod tests {
     use serde_json::json;
 
     /// A campaign whose only wave began, with one target done and one that is held up.
-    fn told(begun: &[Admission], moves: &Moves, withdrawn: &[Arc<str>]) -> CampaignStatus {
+    fn told(untold: &Untold, moves: &Moves) -> CampaignStatus {
         let spec: CampaignSpec = serde_json::from_value(json!({
             "application": "app", "state": "Running", "upgrade": {"release": "r"},
             "waves": [{"name": "all", "targets": {"selector": {}}}],
@@ -411,18 +424,7 @@ mod tests {
         let (changes, findings, schedule) = (&[][..], &[][..], None);
         let detail = |_: &str| Detail::default();
         let is_valid = true;
-        let facts = Facts {
-            board: &board,
-            moves,
-            begun,
-            withdrawn,
-            rehearsed: &[],
-            changes,
-            findings,
-            is_valid,
-            schedule,
-            detail: &detail,
-        };
+        let facts = Facts { board: &board, moves, untold, changes, findings, is_valid, schedule, detail: &detail };
         report(&campaign, &facts, "2026-01-01T01:00:00Z".parse().unwrap())
     }
 
@@ -432,19 +434,21 @@ mod tests {
 
     #[test]
     fn what_began_since_the_last_report_and_is_done_hides_not_what_is_waited_for() {
-        let status = told(&[a()], &Moves::default(), &[]);
+        let begun = Untold { begun: vec![a()], ..Untold::default() };
+        let status = told(&begun, &Moves::default());
         assert_eq!(status.waves[0].waits_for.as_deref(), Some("b: its establishment sleeps"));
         let message = &status.conditions[0].message;
         assert_eq!(message, "1 of 2 targets are done; wave all: b: its establishment sleeps");
         let logged: Vec<_> = status.decisions.iter().map(|one| (one.verb, one.subject.as_str())).collect();
         assert_eq!(logged, [(DecisionVerb::Start, "all/a")]);
         let begins = Moves { begin: vec![a()], ..Moves::default() };
-        assert_eq!(told(&[a()], &begins, &[]).waves[0].waits_for, None, "what begins now is not waited for");
+        assert_eq!(told(&begun, &begins).waves[0].waits_for, None, "what begins now is not waited for");
     }
 
     #[test]
     fn what_was_withdrawn_since_the_last_report_is_logged() {
-        let status = told(&[], &Moves::default(), &["b".into()]);
+        let withdrawn = Untold { withdrawn: vec!["b".into()], ..Untold::default() };
+        let status = told(&withdrawn, &Moves::default());
         assert_eq!((status.decisions[0].verb, status.decisions[0].subject.as_str()), (DecisionVerb::Withdraw, "b"));
     }
 }

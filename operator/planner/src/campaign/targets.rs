@@ -278,7 +278,7 @@ pub fn missing(release: &Release, instance: &Instance, now: Timestamp) -> Option
 /// Why an instance has no restore drill as fresh as `release` asks for, as a sentence; none where it has.
 pub fn undrilled(release: &Release, instance: &Instance, now: Timestamp) -> Option<String> {
     let days = release.spec.restore_drill_within_days?;
-    let within = SignedDuration::from_hours(24 * i64::from(days));
+    let within = rehearsal::days(days);
     // A rehearsal is one.
     if rehearsal::restored_within(instance, within, now) {
         return None;
@@ -331,7 +331,7 @@ fn deferred(field: &Field<'_>, wave: &str, candidate: &Candidate<'_>) -> Option<
 
 /// The latest moment to which a target may be deferred whose wave began then.
 pub fn latest_deferral(spec: &CampaignSpec, began: Timestamp) -> Option<Timestamp> {
-    began.checked_add(SignedDuration::from_hours(24 * i64::from(spec.max_deferral_days))).ok()
+    began.checked_add(rehearsal::days(spec.max_deferral_days)).ok()
 }
 
 /// Until when its establishment wishes it deferred; none where it does not, or where none is.

@@ -2,7 +2,6 @@
 
 use gotocloud_api::conditions::{Condition, ConditionType, Reason};
 use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 /// Longest message of a condition, and so of the event that repeats it, whose note takes 1,024 bytes.
 const MESSAGE_MAX_BYTES: usize = 1000;
@@ -44,7 +43,8 @@ pub(super) fn dated(
                 None => "Unknown",
             };
             let same = before.iter().find(|old| old.type_ == kind && old.status == status);
-            let last_transition_time = same.map_or(Time(seconds(now)), |old| old.last_transition_time.clone());
+            let last_transition_time =
+                same.map_or_else(|| crate::whole_seconds(now), |old| old.last_transition_time.clone());
             Condition {
                 last_transition_time,
                 message: cut(one.message),
@@ -66,11 +66,6 @@ fn cut(mut message: String) -> String {
         message.push_str(MORE);
     }
     message
-}
-
-/// Kubernetes keeps times to the second.
-fn seconds(now: Timestamp) -> Timestamp {
-    Timestamp::from_second(now.as_second()).unwrap_or(now)
 }
 
 /// The condition of that type, if it is there.

@@ -96,10 +96,24 @@ fn backup(snapshot: &Snapshot<'_>, plan: &Plan<'_>, record: &UpgradeStatus, now:
     if !is_cloud_native_pg {
         return attested(snapshot.instance, record, now);
     }
-    match health(snapshot, plan, Kind::Backup, record) {
-        Some(Health::Ready) => Backup::Verified(upgrade::attempt_name(record)),
+    taken(health(snapshot, plan, Kind::Backup, record), upgrade::attempt_name(record))
+}
+
+/// How far the Backup of that name is; none where it is not seen.
+pub(super) fn taken(health: Option<&Health>, name: String) -> Backup {
+    match health {
+        Some(Health::Ready) => Backup::Verified(name),
         Some(Health::Failed(why)) => Backup::Failed(why.to_string()),
         Some(Health::Progressing(_) | Health::Unjudged) | None => Backup::Running(String::new()),
+    }
+}
+
+/// How far the Job of a migration is, with the end of its log where it failed.
+pub(super) fn moved(health: &Health, log: &str) -> Migration {
+    match health {
+        Health::Ready => Migration::Succeeded,
+        Health::Failed(why) => Migration::Failed(format!("the migration failed: {why}"), log.to_owned()),
+        Health::Progressing(_) | Health::Unjudged => Migration::Running,
     }
 }
 
@@ -123,11 +137,7 @@ fn attested(instance: &Instance, record: &UpgradeStatus, now: Timestamp) -> Back
 
 fn migration(snapshot: &Snapshot<'_>, plan: &Plan<'_>, record: &UpgradeStatus) -> Migration {
     match health(snapshot, plan, Kind::Job, record) {
-        Some(Health::Ready) => Migration::Succeeded,
-        Some(Health::Failed(why)) => {
-            Migration::Failed(format!("the migration failed: {why}"), snapshot.way.migration_log.clone())
-        }
-        Some(Health::Progressing(_) | Health::Unjudged) => Migration::Running,
+        Some(health) => moved(health, &snapshot.way.migration_log),
         None => match &record.migration {
             None => Migration::Running,
             Some(job) => {

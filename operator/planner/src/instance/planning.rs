@@ -6,7 +6,7 @@ use crate::{
     grouping::Membership,
     health::Health,
     inputs::{self, Inputs, full_name},
-    objects::{Kind, Object, ObjectKey},
+    objects::{Kind, ObjectKey},
     plan::{DatabaseRequest, InstanceMetadata, Plan, Refusal, Step, Verdict, Waiting},
     render::{self, Rendered, Surroundings},
     revision::{self, Choice},
@@ -362,8 +362,7 @@ fn withhold_pods_until_the_database_is_ready(
         }
         return None;
     }
-    let is_its_database = |object: &&Object| is_its_database(&object.key);
-    let cluster = rendered.objects.iter().find(is_its_database)?;
+    let cluster = rendered.objects.iter().find(|object| is_its_database(&object.key))?;
     if find(snapshot, &cluster.key).is_some_and(|cluster| cluster.health == Health::Ready) {
         return None;
     }

@@ -1,6 +1,9 @@
 //! How does the rehearsal of an instance's way to another release go on, given what is seen?
 
-use super::report::Outcome;
+use super::{
+    on_the_way::{moved, taken},
+    report::Outcome,
+};
 use crate::{
     health::Health,
     inputs::Inputs,
@@ -10,7 +13,7 @@ use crate::{
     render::{self, Rendered, Surroundings},
     retry::ErrorClass,
     snapshot::{Observed, Snapshot},
-    upgrade::{Backup, Migration},
+    upgrade::Migration,
 };
 use gotocloud_api::{conditions::Reason, rehearsal::RehearsalStatus, upgrade::UpgradePhase};
 use jiff::Timestamp;
@@ -90,18 +93,9 @@ fn seen(
         snapshot.children.iter().find(is_it).map(|child| &child.health)
     };
     let name = rehearsal::backup_name(record);
-    let backup = match health(Kind::Backup, &name) {
-        Some(Health::Ready) => Backup::Verified(name),
-        Some(Health::Failed(why)) => Backup::Failed(why.to_string()),
-        Some(Health::Progressing(_) | Health::Unjudged) | None => Backup::Running(String::new()),
-    };
-    let migration = match health(Kind::Job, &rehearsal::job_name(record)) {
-        Some(Health::Ready) => Migration::Succeeded,
-        Some(Health::Failed(why)) => {
-            Migration::Failed(format!("the migration failed: {why}"), snapshot.way.rehearsal_log.clone())
-        }
-        Some(Health::Progressing(_) | Health::Unjudged) | None => Migration::Running,
-    };
+    let backup = taken(health(Kind::Backup, &name), name.clone());
+    let migration = health(Kind::Job, &rehearsal::job_name(record));
+    let migration = migration.map_or(Migration::Running, |health| moved(health, &snapshot.way.rehearsal_log));
     let is_restored = health(Kind::Cluster, &rehearsal::copy_name(record)) == Some(&Health::Ready);
     Seen { impossible, backup, is_restored, migration }
 }

@@ -16,13 +16,16 @@
 #[cfg(test)]
 mod tests;
 
-use crate::upgrade::{Backup, Migration, Releases};
+use crate::{
+    path,
+    upgrade::{Backup, Migration, Releases},
+    whole_seconds,
+};
 use gotocloud_api::{
     Instance, Release,
     rehearsal::{RehearsalPhase, RehearsalStatus},
 };
 use jiff::{SignedDuration, Timestamp};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 /// Longest that a backup, and a restore, may take, each. A migration has the deadline of its Release.
 pub const DEADLINE: SignedDuration = SignedDuration::from_hours(6);
@@ -94,7 +97,7 @@ fn begin(
     if is_answered || wanted.release == current {
         return None;
     }
-    let at = time(now);
+    let at = whole_seconds(now);
     let record = RehearsalStatus {
         generation: wanted.generation,
         from: current.to_owned(),
@@ -141,11 +144,14 @@ fn advance(record: &RehearsalStatus, releases: &dyn Releases, seen: &Seen, now: 
             Backup::Running(_) => None,
         },
         RehearsalPhase::Restore if seen.is_restored => {
-            let restored =
-                RehearsalStatus { restored_at: Some(time(now)), restore_seconds: Some(took), ..record.clone() };
+            let restored = RehearsalStatus {
+                restored_at: Some(whole_seconds(now)),
+                restore_seconds: Some(took),
+                ..record.clone()
+            };
             Some(migrating_from(&restored, 0, releases, now))
         }
-        RehearsalPhase::Restore => is_over.then(|| fail("the backup was not restored in time")).flatten(),
+        RehearsalPhase::Restore if is_over => fail("the backup was not restored in time"),
         RehearsalPhase::Migrate => match &seen.migration {
             Migration::Running => None,
             Migration::Succeeded => {
@@ -159,17 +165,13 @@ fn advance(record: &RehearsalStatus, releases: &dyn Releases, seen: &Seen, now: 
                 Some(after)
             }
         },
-        RehearsalPhase::Done | RehearsalPhase::Failed | RehearsalPhase::Withdrawn => None,
+        RehearsalPhase::Restore | RehearsalPhase::Done | RehearsalPhase::Failed | RehearsalPhase::Withdrawn => None,
     }
 }
 
 /// The record at the first step from `from` on that moves the data; done where there is none left.
 fn migrating_from(record: &RehearsalStatus, from: u32, releases: &dyn Releases, now: Timestamp) -> RehearsalStatus {
-    let steps = u32::try_from(record.path.len()).unwrap_or(u32::MAX);
-    let next = (from..steps).find(|step| {
-        let at = RehearsalStatus { step: *step, ..record.clone() };
-        target(&at).is_some_and(|end| releases.facts(came_from(&at), end).migrates)
-    });
+    let next = migrating_steps(record, releases).find(|step| *step >= from);
     match next {
         Some(step) => RehearsalStatus {
             step,
@@ -179,15 +181,18 @@ fn migrating_from(record: &RehearsalStatus, from: u32, releases: &dyn Releases, 
     }
 }
 
-/// The release that the present step starts from.
-fn came_from(record: &RehearsalStatus) -> &str {
-    let before = usize::try_from(record.step).ok().and_then(|step| step.checked_sub(1));
-    before.and_then(|at| record.path.get(at)).unwrap_or(&record.from)
+/// The steps of a way that move the data, by their places.
+fn migrating_steps(record: &RehearsalStatus, releases: &dyn Releases) -> impl Iterator<Item = u32> {
+    let steps = u32::try_from(record.path.len()).unwrap_or(u32::MAX);
+    (0..steps).filter(|step| {
+        let from = path::came_from(&record.from, &record.path, *step);
+        path::step_end(&record.path, *step).is_some_and(|end| releases.facts(from, end).migrates)
+    })
 }
 
 /// Name of the Release that the present step of a rehearsal ends at.
 pub fn target(record: &RehearsalStatus) -> Option<&str> {
-    record.path.get(usize::try_from(record.step).ok()?).map(String::as_str)
+    path::step_end(&record.path, record.step)
 }
 
 /// Name of the Release that the present step of an Instance's rehearsal ends at; none where none is under way.
@@ -286,11 +291,7 @@ pub fn measured(instance: &Instance, release: &str, releases: &dyn Releases) -> 
     let is_it = record.phase == RehearsalPhase::Done
         && record.to == release
         && status.release.as_ref().is_some_and(|running| running.name == record.from);
-    let migrations = (0..u32::try_from(record.path.len()).unwrap_or(u32::MAX)).filter(|step| {
-        let at = RehearsalStatus { step: *step, ..record.clone() };
-        target(&at).is_some_and(|end| releases.facts(came_from(&at), end).migrates)
-    });
-    let migrations = u32::try_from(migrations.count()).unwrap_or(u32::MAX);
+    let migrations = u32::try_from(migrating_steps(record, releases).count()).unwrap_or(u32::MAX);
     let seconds = |seconds: u32| SignedDuration::from_secs(seconds.into());
     is_it.then(|| Measured {
         backup: seconds(record.backup_seconds.unwrap_or_default()),
@@ -318,7 +319,8 @@ fn is_within(record: &RehearsalStatus, within: SignedDuration, now: Timestamp) -
     record.finished_at.as_ref().is_some_and(|at| now.duration_since(at.0) <= within)
 }
 
-fn days(days: u32) -> SignedDuration {
+/// So many days, of 24 hours each.
+pub(crate) fn days(days: u32) -> SignedDuration {
     SignedDuration::from_hours(24 * i64::from(days))
 }
 
@@ -328,7 +330,7 @@ fn took(record: &RehearsalStatus, now: Timestamp) -> u32 {
 }
 
 fn entered(record: &RehearsalStatus, phase: RehearsalPhase, now: Timestamp, message: &str) -> RehearsalStatus {
-    let at = time(now);
+    let at = whole_seconds(now);
     RehearsalStatus {
         phase,
         since: at.clone(),
@@ -336,9 +338,4 @@ fn entered(record: &RehearsalStatus, phase: RehearsalPhase, now: Timestamp, mess
         message: message.to_owned(),
         ..record.clone()
     }
-}
-
-/// A moment as statuses hold it: whole seconds.
-fn time(now: Timestamp) -> Time {
-    Time(Timestamp::from_second(now.as_second()).unwrap_or(now))
 }

@@ -1,13 +1,15 @@
 //! Which record follows from the present one?
 
 use super::Wanted;
-use crate::path::{Graph, NoWay, StepFacts};
+use crate::{
+    path::{self, Graph, NoWay, StepFacts},
+    whole_seconds,
+};
 use gotocloud_api::{
     campaign::OnFailure,
     upgrade::{UpgradePhase, UpgradeStatus},
 };
 use jiff::{SignedDuration, Timestamp};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 /// How carefully a way is gone: what its campaign says, or what holds for an edit by hand.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -191,7 +193,7 @@ fn begin(ended: Option<&UpgradeStatus>, wanted: &Wanted, current: &str, course: 
     }
     // The backup of a migration that failed half way is the only one of the data as it was: another try keeps it.
     let kept = ended.filter(|ended| is_half_way(ended) && ended.to == wanted.release && ended.active == current);
-    let at = time(now);
+    let at = whole_seconds(now);
     let mut record = UpgradeStatus {
         rollout: wanted.rollout.clone(),
         generation: wanted.generation,
@@ -346,8 +348,7 @@ fn soaking(record: &UpgradeStatus, course: Course<'_>) -> Option<UpgradeStatus> 
 
 /// The release that the present step started from.
 pub(super) fn came_from(record: &UpgradeStatus) -> &str {
-    let before = usize::try_from(record.step).ok().and_then(|step| step.checked_sub(1));
-    before.and_then(|at| record.path.get(at)).unwrap_or(&record.from)
+    path::came_from(&record.from, &record.path, record.step)
 }
 
 /// Nothing of the present step was touched, and it is not gone on with. What was done before it stays.
@@ -397,7 +398,7 @@ fn way_back<'r>(record: &'r UpgradeStatus, releases: &dyn Releases) -> &'r str {
 
 /// The record in another phase.
 fn entered(record: &UpgradeStatus, phase: UpgradePhase, now: Timestamp, message: &str) -> UpgradeStatus {
-    let at = time(now);
+    let at = whole_seconds(now);
     UpgradeStatus {
         phase,
         since: at.clone(),
@@ -410,9 +411,4 @@ fn entered(record: &UpgradeStatus, phase: UpgradePhase, now: Timestamp, message:
 /// The record with another message, where it is another.
 fn said(record: &UpgradeStatus, message: &str) -> Option<UpgradeStatus> {
     (record.message != message).then(|| UpgradeStatus { message: message.to_owned(), ..record.clone() })
-}
-
-/// A moment as statuses hold it: whole seconds.
-fn time(now: Timestamp) -> Time {
-    Time(Timestamp::from_second(now.as_second()).unwrap_or(now))
 }

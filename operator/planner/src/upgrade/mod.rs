@@ -20,7 +20,7 @@ mod tests;
 pub(crate) use machine::is_half_way;
 pub use machine::{Backup, Course, Gates, Migration, Releases, Seen, Terms, next};
 
-use crate::path::StepFacts;
+use crate::path::{self, StepFacts};
 use gotocloud_api::{
     Instance,
     upgrade::{Rollout, UpgradePhase, UpgradeStatus},
@@ -75,7 +75,7 @@ pub fn attempt_name(upgrade: &UpgradeStatus) -> String {
 }
 
 fn step_end(upgrade: &UpgradeStatus) -> Option<&str> {
-    upgrade.path.get(usize::try_from(upgrade.step).ok()?).map(String::as_str)
+    path::step_end(&upgrade.path, upgrade.step)
 }
 
 /// What a phase asks for, beside pods.
