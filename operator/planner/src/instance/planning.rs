@@ -590,9 +590,10 @@ pub(super) fn has_finalizer(instance: &Instance) -> bool {
     instance.metadata.finalizers.as_ref().is_some_and(|all| all.iter().any(|one| one == names::FINALIZER))
 }
 
-/// Who holds the namespace that `instance` needs, given the Instance that its labels name and whose they say it is. One that keeps the data of an Instance of the same
-/// name, but of another establishment or application, is another's: what it keeps is not for this one to read. One that
-/// the Instance's own status speaks of is its own, whatever somebody wrote on it since.
+/// Who holds the namespace that `instance` needs, given the Instance that its labels name and what they say of it. A namespace
+/// that keeps the data of an Instance of the same name, but of another establishment or application, is another's: what it
+/// keeps is not for this one to read. One that the Instance's own status speaks of is its own, whatever somebody wrote on it
+/// since.
 pub fn namespace_holder(
     instance: &Instance,
     holder: Option<(&str, &str, &NamespaceOf)>,
@@ -602,14 +603,17 @@ pub fn namespace_holder(
     let holder = format!("{namespace}/{name}");
     let establishment = of.establishment.as_deref().unwrap_or(&instance.spec.establishment);
     let application = of.application.as_deref().unwrap_or(&instance.spec.application);
+    let is_for_it = (establishment, application) == (&*instance.spec.establishment, &*instance.spec.application);
     let is_lived_in = instance.status.as_ref().is_some_and(|status| status.namespace.is_some());
+
     if holder != full_name(instance) {
-        NamespaceHolder::Another(holder)
-    } else if is_lived_in
-        || (establishment, application) == (&*instance.spec.establishment, &*instance.spec.application)
-    {
-        NamespaceHolder::Itself { terminating }
-    } else {
-        NamespaceHolder::Another(format!("{holder} of {establishment}, whose {application} it keeps"))
+        return NamespaceHolder::Another(holder);
+    }
+    if !is_lived_in && !is_for_it {
+        return NamespaceHolder::Another(format!("{holder} of {establishment}, whose {application} it keeps"));
+    }
+    match of.release.as_deref().filter(|_| !is_lived_in && !terminating) {
+        Some(release) => NamespaceHolder::Kept(release.to_owned()),
+        None => NamespaceHolder::Itself { terminating },
     }
 }
