@@ -6,7 +6,7 @@ use crate::{
     names::INSTANCE_NAME_MAX,
     rehearsal::RehearsalStatus,
     release::EnvVar,
-    upgrade::{Rollout, UpgradeStatus},
+    upgrade::{PointOfNoReturn, Rollout, UpgradeStatus},
 };
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
@@ -162,6 +162,9 @@ pub struct InstanceStatus {
     /// Its way from one release to another: the present one, or the last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upgrade: Option<UpgradeStatus>,
+    /// The last change of its data that cannot be undone. Absent if there was none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub point_of_no_return: Option<PointOfNoReturn>,
     /// The rehearsal of its way to another release: the present one, or the last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rehearsal: Option<RehearsalStatus>,

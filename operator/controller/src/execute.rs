@@ -13,6 +13,7 @@ use gotocloud_planner::{
     plan::{DatabaseRequest, InstanceMetadata},
     retry::ErrorClass,
     secrets::SecretRequest,
+    upgrade,
 };
 use k8s_openapi::{
     ByteString,
@@ -64,7 +65,7 @@ impl Executor {
                 }),
                 Step::SealDatabase(request) => self.on_server(request, Operation::Seal).await,
                 Step::DropDatabase(request) => self.on_server(request, Operation::Drop).await,
-                Step::Remove(key) => self.cluster.remove(owner, key).await,
+                Step::Remove(key) | Step::RemoveReplaced(key) => self.cluster.remove(owner, key).await,
                 Step::Release => self.release(instance).await.map(|()| done.released = true),
             };
             if let Err(failure) = result {
@@ -137,6 +138,15 @@ impl Executor {
             pods.logs(&last, &parameters).await
         };
         log.await.unwrap_or_else(|error: kube::Error| format!("its log cannot be read: {}", explained(&error)))
+    }
+
+    /// Names of the pods in a namespace that can write to an instance's data.
+    pub async fn writers(&self, namespace: &str) -> Result<Vec<String>, Failure> {
+        let pods: Api<Pod> = Api::namespaced(self.cluster.client.clone(), namespace);
+        let key = ObjectKey::new(Kind::Namespace, "", namespace);
+
+        let pods = pods.list(&ListParams::default()).await.map_err(|error| failure(&key, &error))?;
+        Ok(upgrade::writers(&pods.items))
     }
 
     fn instances(&self, instance: &Instance) -> Api<Instance> {

@@ -42,6 +42,8 @@ use std::{
 
 /// How often what failed of a rehearsal is tried again.
 const ASIDE_RETRY: Duration = Duration::from_secs(15);
+/// How often it is looked whether pods that were told to end have ended: nothing watches them.
+const WRITERS_RETRY: Duration = Duration::from_secs(2);
 /// How often an Instance whose removals are held looks whether they still are.
 const HELD_RETRY: Duration = Duration::from_secs(5);
 
@@ -216,6 +218,9 @@ async fn pass(context: &Context, who: &InstanceRef, instance: Arc<Instance>) -> 
     let assured = context.memory().by_instance.get(who).and_then(|one| one.database_assured.clone());
     let mut observation = context.observe(who, Arc::clone(&instance));
     (observation.migration_log, observation.rehearsal_log) = logs(context, who, &instance).await;
+    if observation.asks_for_quiet() {
+        observation.writers = Some(context.executor.writers(&names::workload_namespace(&who.name)).await?);
+    }
     let mut snapshot = observation.snapshot(observation.look(children), None, assured.as_deref());
     let mut plan = instance::plan(&snapshot);
     if let Verdict::NeedsPinned(key) = &plan.verdict {
@@ -268,7 +273,10 @@ async fn pass(context: &Context, who: &InstanceRef, instance: Arc<Instance>) -> 
                 // What failed beside it is tried again.
                 let aside = outcome.aside.is_some().then_some(ASIDE_RETRY);
                 let until = |at: Timestamp| Duration::try_from(at.duration_since(now)).ok();
-                [untold, again.and_then(until), rehearsed.and_then(until), aside].into_iter().flatten().min()
+                let attested = instance::attested_from(&instance, now).and_then(until);
+                let writers = plan.writers.is_some().then_some(WRITERS_RETRY);
+                let rehearsed = rehearsed.and_then(until);
+                [untold, again.and_then(until), attested, rehearsed, aside, writers].into_iter().flatten().min()
             }
             Removal::Settling => Some(Duration::try_from(SETTLE).unwrap_or(HELD_RETRY)),
             Removal::Held { .. } => Some(HELD_RETRY),

@@ -138,7 +138,7 @@ pub fn resolve<'a>(snapshot: &Snapshot<'a>) -> Result<Inputs<'a>, Refusal> {
     Ok(inputs)
 }
 
-fn not_found(reason: Reason, kind: &str, name: &str, field: &str) -> Refusal {
+pub(crate) fn not_found(reason: Reason, kind: &str, name: &str, field: &str) -> Refusal {
     Refusal::new(reason, format!("there is no {kind} called {name}: create it, or correct {field}"))
 }
 
