@@ -1,9 +1,9 @@
 //! The controllers in miniature: Deployments and their pods, Jobs, CloudNativePG, namespaces. And the data that pods run on.
 
 use crate::{
-    api::{Ref, Stored},
+    api::{Owner, Ref, Stored},
     catalogue::{self, LADDER, Moves},
-    laws,
+    laws, people,
     world::{Timer, World},
 };
 use gotocloud_planner::fingerprint;
@@ -52,6 +52,8 @@ pub struct Pod {
     pub runs: usize,
     /// How it is.
     pub state: PodState,
+    /// Did a person scale its Deployment? Then it is not the operator's doing.
+    pub is_by_hand: bool,
 }
 
 /// The pods and the jobs that run.
@@ -123,6 +125,8 @@ impl World {
         let template = fingerprint::of(&spec["template"]);
         let version = spec["template"]["metadata"]["labels"]["app.kubernetes.io/version"].as_str();
         let Some(runs) = version.and_then(catalogue::place) else { return };
+        let says_it = |owner: &Owner| owner.manager == people::MANAGER && owner.fields.contains("/f:spec/f:replicas");
+        let is_by_hand = stored.owners.iter().any(says_it);
 
         let alive = || pods.iter().filter(|(_, pod)| pod.state != PodState::Terminating);
         let is_new = |pod: &Pod| pod.template == template;
@@ -133,7 +137,7 @@ impl World {
         // One more than wanted while they are replaced; an old one goes for each new one that is ready.
         let room = (wanted + usize::from(!old.is_empty() && wanted > 0)).saturating_sub(new.len() + old.len());
         for _ in 0..room.min(wanted.saturating_sub(new.len())) {
-            self.start_pod(at, &template, runs);
+            self.start_pod(at, &template, runs, is_by_hand);
         }
         let spare_old = old.len().saturating_sub(wanted.saturating_sub(ready_new));
         for (id, _) in old.iter().take(spare_old) {
@@ -163,10 +167,10 @@ impl World {
         self.status(at, status);
     }
 
-    fn start_pod(&mut self, of: &Ref, template: &str, runs: usize) {
+    fn start_pod(&mut self, of: &Ref, template: &str, runs: usize, is_by_hand: bool) {
         self.nodes.made += 1;
         let id = self.nodes.made;
-        let pod = Pod { of: of.clone(), template: template.to_owned(), runs, state: PodState::Starting };
+        let pod = Pod { of: of.clone(), template: template.to_owned(), runs, state: PodState::Starting, is_by_hand };
         self.nodes.pods.insert(id, pod);
         if LADDER[runs].is_well {
             let wait = if self.one_in(40) { self.between_seconds(60, 600) } else { self.between_seconds(2, 40) };

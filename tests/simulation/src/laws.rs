@@ -205,7 +205,7 @@ impl World {
         let Some(data) = self.data.get(namespace) else { return };
         let Some(moved) = data.moved else { return };
         let is_wrong = |runs: usize| data.half.is_some() || !catalogue::suits(runs, moved);
-        let wrong = self.nodes.within(namespace).find(|pod| is_wrong(pod.runs));
+        let wrong = self.nodes.within(namespace).find(|pod| !pod.is_by_hand && is_wrong(pod.runs));
         if let Some(pod) = wrong {
             let version = LADDER[pod.runs].version;
             let on = match data.half {
@@ -217,6 +217,11 @@ impl World {
         }
     }
 
+    /// Are pods there that the operator should have stopped?
+    fn is_written_to(&self, namespace: &str) -> bool {
+        self.nodes.within(namespace).any(|pod| !pod.is_by_hand)
+    }
+
     /// May the migration begin?
     pub(crate) fn judge_job(&mut self, at: &Ref, place: usize) {
         if self.nodes.begun.contains(at) {
@@ -226,7 +231,7 @@ impl World {
             self.breaks(HALF, format!("{at} begins on data that is half-way"));
         }
         let is_for_good = LADDER[place].moves == Moves::ForGood;
-        if is_for_good && self.nodes.within(&at.namespace).next().is_some() {
+        if is_for_good && self.is_written_to(&at.namespace) {
             self.breaks(QUIET, format!("{at} begins while pods are there"));
         }
     }
@@ -239,7 +244,7 @@ impl World {
         if self.data.get(&*at.namespace).is_some_and(|data| data.half.is_some()) {
             self.breaks(HALF, format!("{at} is taken of data that is half-way"));
         }
-        if self.nodes.within(&at.namespace).next().is_some() {
+        if self.is_written_to(&at.namespace) {
             self.breaks(QUIET, format!("{at} begins while pods are there"));
         }
     }

@@ -15,7 +15,7 @@ use gotocloud_api::{
 use serde_json::{Value, json};
 
 /// Their field manager.
-const MANAGER: &str = "kubectl";
+pub const MANAGER: &str = "kubectl";
 /// The field manager of what they install beside the operator.
 const OTHER: &str = "helm";
 
@@ -65,15 +65,8 @@ impl Habits {
         forgetful: true,
     };
 
-    /// What the default run plays: people act between the ways of an Instance, and leave the catalogue as it is.
-    pub const DEFAULT: Self = Self {
-        reachable_from: false,
-        delete_releases: false,
-        slow_to_stop: false,
-        restless: false,
-        forgetful: false,
-        ..Self::ALL
-    };
+    /// What the default run plays.
+    pub const DEFAULT: Self = Self { forgetful: false, ..Self::ALL };
 
     /// They go from release to release, and look after what waits for them.
     pub const CALM: Self = Self {
@@ -306,7 +299,7 @@ impl World {
                 self.edit(&at, &json!({"spec": {"env": []}}));
             }
             if let Some(record) = status.upgrade.clone() {
-                self.look_after_a_way(&at, &instance, &record);
+                self.look_after_a_way(&at, &record);
             }
         }
     }
@@ -320,7 +313,7 @@ impl World {
         theirs.iter().for_each(|at| self.delete(at));
     }
 
-    fn look_after_a_way(&mut self, at: &Ref, instance: &Instance, record: &UpgradeStatus) {
+    fn look_after_a_way(&mut self, at: &Ref, record: &UpgradeStatus) {
         let namespace = names::workload_namespace(&at.name);
         let is_on_server = self.data.get(&namespace).is_some_and(|data| data.uid.is_none());
         if record.phase == UpgradePhase::Backup && is_on_server {
@@ -328,22 +321,25 @@ impl World {
             self.edit(at, &json!({"metadata": {"annotations": {names::ANNOTATION_BACKED_UP_AT: time}}}));
         }
         let half = self.data.get(&namespace).and_then(|data| data.half);
-        // The data is restored from the backup, and the release set back: that is how it is said.
-        if let (Some(half), UpgradePhase::Failed) = (half, record.phase) {
-            let is_at_rest = !self.nodes.jobs.values().any(|(job, _)| *job.namespace == *namespace);
-            if is_at_rest {
-                self.say(|| format!("person: restores the data of {namespace}"));
-                if let Some(data) = self.data.get_mut(&namespace) {
-                    data.half = None;
-                    data.moved = Some(catalogue::level(half) - 1);
-                }
-                let active = record.active.clone();
-                if instance.spec.release.as_ref() == Some(&active) {
-                    self.edit(at, &json!({"spec": {"release": record.to}}));
-                }
-                self.edit(at, &json!({"spec": {"release": active}}));
-            }
+        let Some(half) = half.filter(|_| record.phase == UpgradePhase::Failed) else { return };
+        let Some(job) = record.migration.clone() else { return };
+        if self.nodes.jobs.values().any(|(job, _)| *job.namespace == *namespace) {
+            return;
         }
+        // Some restore the data from the backup, some have the migration run again, which bears it.
+        let annotation = if self.one_in(3) {
+            names::ANNOTATION_GO_ON_WITH
+        } else {
+            if let Some(data) = self.data.get_mut(&namespace) {
+                data.moved = Some(catalogue::level(half) - 1);
+            }
+            self.say(|| format!("person: restores the data of {namespace}"));
+            names::ANNOTATION_RESTORED
+        };
+        if let Some(data) = self.data.get_mut(&namespace) {
+            data.half = None;
+        }
+        self.edit(at, &json!({"metadata": {"annotations": {annotation: job}}}));
     }
 
     /// What was taken away or mistyped is put right.

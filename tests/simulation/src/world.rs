@@ -13,8 +13,10 @@ use crate::{
 use gotocloud_api::conditions::Reason;
 use gotocloud_planner::{instance::Failure, plan::DatabaseRequest, retry::ErrorClass};
 use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::api::core::v1::Pod;
 use rand::{Rng as _, SeedableRng as _, seq::IndexedRandom as _};
 use rand_chacha::ChaCha8Rng;
+use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What is played.
@@ -229,6 +231,17 @@ impl World {
     /// The version of an object that is there.
     pub(crate) fn now_at(&self, at: &Ref) -> Option<String> {
         self.server.get(at).map(|stored| stored.version.to_string())
+    }
+
+    /// The pods in a namespace, as the API server lists them.
+    pub(crate) fn pods(&self, namespace: &str) -> Vec<Pod> {
+        let of_deployments = self.nodes.pods.iter().filter(|(_, pod)| &*pod.of.namespace == namespace);
+        let pod = |(id, pod): (&u64, &crate::controllers::Pod)| {
+            let labels = json!({"app.kubernetes.io/component": pod.of.name});
+            let name = format!("{}-{id}", pod.of.name);
+            operator::typed(&json!({"metadata": {"name": name, "labels": labels}, "status": {"phase": "Running"}}))
+        };
+        of_deployments.filter_map(pod).collect()
     }
 
     /// Asks a database server on behalf of a process.

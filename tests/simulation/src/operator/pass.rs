@@ -26,6 +26,7 @@ use gotocloud_planner::{
     revision,
     secrets::SecretRequest,
     snapshot::Pinned,
+    upgrade,
 };
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
@@ -33,6 +34,8 @@ use std::{collections::BTreeMap, rc::Rc, time::Duration};
 
 /// How often an Instance whose removals are held looks whether they still are.
 const HELD_RETRY: Duration = Duration::from_secs(5);
+/// How often it is looked whether pods that were told to end have ended: nothing watches them.
+const WRITERS_RETRY: Duration = Duration::from_secs(2);
 /// How often what failed of a rehearsal is tried again.
 const ASIDE_RETRY: Duration = Duration::from_secs(15);
 /// Share of the fleet's objects, in percent, that may be removed at once.
@@ -139,8 +142,12 @@ fn one(
     let (now, fault) = (world.now(), world.fault());
     let process = world.process(caller);
     let assured = process.memory.get(who).and_then(|one| one.database_assured.clone());
-    let view = View::of(process, who, Rc::clone(instance), now);
-    let mut snapshot = view.snapshot(process, None, assured.as_deref(), fault);
+    let mut view = View::of(process, who, Rc::clone(instance), now);
+    if view.asks_for_quiet() {
+        view.writers = Some(writers(world, caller, who)?);
+    }
+    let process = world.process(caller);
+    let mut snapshot = view.snapshot(process, None, assured.as_deref());
     let mut plan = instance::plan(&snapshot);
     if let Verdict::NeedsPinned(key) = &plan.verdict {
         let at = at(key);
@@ -179,7 +186,7 @@ fn one(
     }
 
     let assured_now = pass.database_assured.as_deref().or(assured.as_deref());
-    let after = view.snapshot(process, None, assured_now, fault);
+    let after = view.snapshot(process, None, assured_now);
     let failure_told = failure.clone().filter(|_| fault != Some(Fault::HidesFailures));
     let outcome = Outcome {
         failure: failure_told,
@@ -205,11 +212,24 @@ fn one(
             let rehearsed = rehearsed.as_ref().and_then(rehearsal::look_again);
             let aside = outcome.aside.is_some().then_some(ASIDE_RETRY);
             let until = |at: Timestamp| Duration::try_from(at.duration_since(now)).ok();
-            [untold, again.and_then(until), rehearsed.and_then(until), aside].into_iter().flatten().min()
+            let attested = instance::attested_from(instance, now).and_then(until);
+            let writers = plan.writers.is_some().then_some(WRITERS_RETRY);
+            let rehearsed = rehearsed.and_then(until);
+            [untold, again.and_then(until), attested, rehearsed, aside, writers].into_iter().flatten().min()
         }
         Removal::Settling => Some(Duration::try_from(SETTLE).unwrap_or(HELD_RETRY)),
         Removal::Held { .. } => Some(HELD_RETRY),
     })
+}
+
+/// The pods that can write to an Instance's data.
+fn writers(world: &mut World, caller: Caller, who: &InstanceRef) -> Result<Vec<String>, Stop> {
+    let namespace = names::workload_namespace(&who.name);
+    let at = Ref::new("Pod", &namespace, "");
+    world.ask(caller, &at, "list", |_| Ok(()))?.map_err(|refused| of_instance(&refused))?;
+    let pods = world.pods(&namespace);
+    let fault = world.fault();
+    Ok(if fault == Some(Fault::TakesPodsForGone) { Vec::new() } else { upgrade::writers(&pods) })
 }
 
 /// Carries out what the next record asks for before it is written: a planted mistake.
@@ -224,7 +244,7 @@ fn act_early(
     let early = Instance { status: Some(report.status.clone()), ..instance.clone() };
     let process = world.process(caller);
     let view = View::of(process, who, Rc::new(early), now);
-    let plan = instance::plan(&view.snapshot(process, None, None, None));
+    let plan = instance::plan(&view.snapshot(process, None, None));
     let steps: Vec<Step> = plan.steps.clone();
     carry_out(world, caller, who, instance, &steps, &mut Pass::default())?;
     Ok(())
@@ -352,7 +372,7 @@ fn carry_out(
             Step::DropDatabase(request) => {
                 world.on_database_server(caller, "drop", request).map_err(Stop::from).and_then(|done| Ok(done?))
             }
-            Step::Remove(key) => remove(world, caller, who, key),
+            Step::Remove(key) | Step::RemoveReplaced(key) => remove(world, caller, who, key),
             Step::Release => release(world, caller, who, instance, pass),
         };
         match result {

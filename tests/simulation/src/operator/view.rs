@@ -4,13 +4,11 @@ use super::{
     Process,
     children::{InstanceRef, NamespaceRecord},
 };
-use crate::fault::Fault;
 use gotocloud_api::{Application, Establishment, Instance, Platform, Release, names};
 use gotocloud_planner::{
     Kind, Snapshot,
     campaign,
     grouping::groupings_of,
-    health::Health,
     inputs::{self, counts_before},
     instance::namespace_holder,
     path::Graph,
@@ -36,9 +34,11 @@ pub struct View {
     served: BTreeSet<Kind>,
     operator: OperatorIdentity,
     releases: Graph,
-    target: Option<Rc<Release>>,
+    ahead: Vec<(String, Option<Rc<Release>>)>,
     rehearsed: Option<Rc<Release>>,
     pub terms: Terms,
+    /// The pods that can write to its data, if somebody looked.
+    pub writers: Option<Vec<String>>,
 }
 
 impl View {
@@ -69,7 +69,8 @@ impl View {
         let of_application = catalogue.releases.values().filter(|one| one.spec.application == spec.application);
         let releases = Graph::new(of_application.map(Rc::as_ref));
         let rehearsed = rehearsal::target_of(&instance).or(spec.rehearse.as_deref()).and_then(release);
-        let target = upgrade::target(&instance).and_then(release);
+        let ahead = upgrade::ahead(&instance, &releases);
+        let ahead = ahead.into_iter().map(|name| (name.clone(), release(&name))).collect();
         Self {
             application: catalogue.applications.get(&spec.application).cloned(),
             release: inputs::release_name(&instance).and_then(release),
@@ -83,10 +84,17 @@ impl View {
             platform,
             groupings,
             releases,
-            target,
+            ahead,
             rehearsed,
+            writers: None,
             instance,
         }
+    }
+
+    /// Does the present phase of its way ask that nobody writes to the data?
+    pub fn asks_for_quiet(&self) -> bool {
+        let record = upgrade::record(&self.instance, &self.releases);
+        record.is_some_and(|record| upgrade::wants(&record).asks_for_quiet())
     }
 
     /// All of it, with what the process sees of the Instance's objects now.
@@ -95,14 +103,9 @@ impl View {
         process: &Process,
         pinned: Option<Pinned>,
         assured: Option<&'a str>,
-        fault: Option<Fault>,
     ) -> Snapshot<'a> {
         let recorded = |key: &gotocloud_planner::ObjectKey| key.recorded_in(&self.instance).map(str::to_owned);
-        let mut children = process.children.of(&self.who, recorded);
-        if fault == Some(Fault::TakesPodsForGone) {
-            let deployments = children.iter_mut().filter(|child| child.key.kind == Kind::Deployment);
-            deployments.for_each(|child| child.health = Health::Ready);
-        }
+        let children = process.children.of(&self.who, recorded);
         Snapshot {
             instance: &self.instance,
             application: self.application.as_deref(),
@@ -115,12 +118,13 @@ impl View {
             namespace: self.holder(process),
             children,
             served: &self.served,
+            writers: self.writers.clone(),
             pinned,
             database_assured: assured,
             operator: &self.operator,
             way: Way {
                 releases: &self.releases,
-                target: self.target.as_deref(),
+                ahead: self.ahead.iter().map(|(name, release)| (name.clone(), release.as_deref())).collect(),
                 rehearsed: self.rehearsed.as_deref(),
                 terms: self.terms.clone(),
                 gates: Gates::True,
