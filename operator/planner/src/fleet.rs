@@ -147,7 +147,10 @@ pub fn platform<'a>(
     let verdict = if missing.is_empty() {
         Ok(())
     } else {
-        Err((Reason::ApiMissing, format!("its spec needs APIs it does not serve: {}", missing.join(", "))))
+        Err((
+            Reason::ApiMissing,
+            format!("its spec needs APIs that it does not serve, or does not let be listed: {}", missing.join(", ")),
+        ))
     };
     PlatformStatus {
         observed_generation: platform.metadata.generation,

@@ -312,7 +312,7 @@ fn apis_are_served(inputs: &Inputs<'_>, served: &BTreeSet<Kind>) -> Result<(), R
         Some((kind, remedy)) => Err(Refusal::new(
             Reason::ApiMissing,
             format!(
-                "the Platform {} does not serve {kind} ({}): {remedy}",
+                "the Platform {} does not serve {kind} ({}), or does not let it be listed: {remedy}",
                 inputs.platform.metadata.name.as_deref().unwrap_or_default(),
                 kind.api_version()
             ),

@@ -337,7 +337,8 @@ enum Pin {
 fn pin(snapshot: &Snapshot<'_>, inputs: &Inputs<'_>, rendered: &mut Rendered) -> Result<Pin, Refusal> {
     let spec = &snapshot.instance.spec;
     let running = snapshot.instance.status.as_ref().and_then(|status| status.revision.as_ref());
-    let asked = revision::asked(spec, inputs.release.metadata.name.as_deref().unwrap_or_default());
+    let release = inputs.release.metadata.name.clone().unwrap_or_default();
+    let asked = revision::asked(spec, &release);
     let today = revision::hash(&rendered.objects);
     let choice = revision::choose(running, &asked, &today, spec.accepted_revision.as_deref());
     let (Choice::Pinned, Some(running)) = (choice, running) else {
@@ -348,7 +349,7 @@ fn pin(snapshot: &Snapshot<'_>, inputs: &Inputs<'_>, rendered: &mut Rendered) ->
             None => other_revisions(snapshot, &revision::key(&inputs.namespace, &today)),
         };
         return Ok(Pin::Settled {
-            revision: RevisionStatus { running: today, asked, ..RevisionStatus::default() },
+            revision: RevisionStatus { running: today, asked, release, ..RevisionStatus::default() },
             kept: kept.into_iter().filter(|kept| find(snapshot, kept).is_some()).collect(),
         });
     };
@@ -376,6 +377,7 @@ fn pin(snapshot: &Snapshot<'_>, inputs: &Inputs<'_>, rendered: &mut Rendered) ->
     let revision = RevisionStatus {
         running: running.running.clone(),
         asked: running.asked.clone(),
+        release: running.release.clone(),
         pending: Some(today),
         pending_changes,
     };
