@@ -19,6 +19,7 @@
 #![allow(clippy::duplicated_attributes)]
 
 pub mod application;
+pub mod approval;
 pub mod calendar;
 pub mod campaign;
 pub mod change_freeze;
@@ -39,6 +40,7 @@ pub mod upgrade;
 pub mod version;
 
 pub use application::{Application, ApplicationSpec, ApplicationStatus};
+pub use approval::{Approval, ApprovalSpec};
 pub use calendar::{Weekday, Window};
 pub use campaign::{Campaign, CampaignSpec, CampaignStatus};
 pub use change_freeze::{ChangeFreeze, ChangeFreezeSpec, ChangeFreezeStatus};
@@ -75,6 +77,7 @@ pub fn definitions() -> Vec<CustomResourceDefinition> {
         Establishment::crd(),
         Instance::crd(),
         Campaign::crd(),
+        Approval::crd(),
         ChangeFreeze::crd(),
         Deferral::crd(),
     ];

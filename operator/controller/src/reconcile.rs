@@ -199,10 +199,8 @@ impl Context {
         let seen = match self.clock {
             Clock::Machine => 0,
             Clock::File(_) => {
-                let (instances, campaigns) = (self.catalogue.instances.state(), self.catalogue.campaigns.state());
-                let instances = instances.iter().map(|one| version(one.metadata.resource_version.as_deref()));
-                let campaigns = campaigns.iter().map(|one| version(one.metadata.resource_version.as_deref()));
-                instances.chain(campaigns).max().unwrap_or(0)
+                let instances = self.catalogue.instances.state();
+                instances.iter().map(|one| version(one.metadata.resource_version.as_deref())).max().unwrap_or(0)
             }
         };
         Pass { at: self.clock.now(), seen, is_at_rest: false }
