@@ -188,9 +188,8 @@ impl World {
         if old.phase.is_terminal() {
             return;
         }
-        let goes_on = new.as_ref().filter(|new| {
-            new.started_at == old.started_at && new.to == old.to && new.from == old.from
-        });
+        let goes_on =
+            new.as_ref().filter(|new| new.started_at == old.started_at && new.to == old.to && new.from == old.from);
         match goes_on {
             None => self.breaks(FORWARD, format!("{at} leaves its way from {way}")),
             Some(new) if (new.step, rank(new.phase)) < (old.step, rank(old.phase)) => {
@@ -319,7 +318,8 @@ impl World {
             }
             let other = self.nodes.within(&namespace).find(|pod| Some(pod.runs) != place).map(|pod| pod.of.clone());
             if let Some(of) = other {
-                return self.breaks(LEFT, format!("a pod of {of} is of another release than {runs:?}, which {name} runs"));
+                return self
+                    .breaks(LEFT, format!("a pod of {of} is of another release than {runs:?}, which {name} runs"));
             }
         }
         let unfinished = self.server.within(&namespace).find(|(at, stored)| {

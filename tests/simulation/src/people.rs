@@ -247,8 +247,7 @@ impl World {
     fn delete_an_object(&mut self, namespace: &str) {
         // Data, and what others are kept from by a policy, is left alone.
         let may_go = |at: &Ref| !matches!(at.kind, "Secret" | "Cluster" | "Backup" | "Job" | "RoleBinding");
-        let within: Vec<Ref> =
-            self.server.within(namespace).map(|(at, _)| at.clone()).filter(may_go).collect();
+        let within: Vec<Ref> = self.server.within(namespace).map(|(at, _)| at.clone()).filter(may_go).collect();
         if let Some(at) = self.any(&within) {
             self.delete(&at);
         }
@@ -306,9 +305,10 @@ impl World {
 
     /// What somebody put where the operator's objects are is taken away again.
     fn take_own_away(&mut self, namespace: &str) {
-        let theirs = self.server.within(namespace).filter(|(_, one)| {
-            one.owners.iter().any(|owner| owner.manager == OTHER) && one.owners.len() == 1
-        });
+        let theirs = self
+            .server
+            .within(namespace)
+            .filter(|(_, one)| one.owners.iter().any(|owner| owner.manager == OTHER) && one.owners.len() == 1);
         let theirs: Vec<Ref> = theirs.map(|(at, _)| at.clone()).collect();
         theirs.iter().for_each(|at| self.delete(at));
     }

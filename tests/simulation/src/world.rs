@@ -206,9 +206,8 @@ impl World {
         what: impl FnOnce(&mut Server) -> Result<T, Refused>,
     ) -> Result<Result<T, Refused>, Died> {
         self.meanwhile(caller)?;
-        let no_answer = || {
-            Err(Refused { code: 504, reason: "Timeout", message: "the API server did not answer".to_owned() })
-        };
+        let no_answer =
+            || Err(Refused { code: 504, reason: "Timeout", message: "the API server did not answer".to_owned() });
         let is_lost = self.is_lively && self.one_in(300);
         if self.is_out || (is_lost && self.one_in(2)) {
             self.say(|| format!("operator: {verb} {at}: the request is lost"));

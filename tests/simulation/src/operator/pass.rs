@@ -165,8 +165,7 @@ fn one(
     }
 
     let mut pass = Pass::default();
-    let mut steps: Vec<Step> =
-        plan.steps_allowed(removal == Removal::Allowed).into_iter().map(Clone::clone).collect();
+    let mut steps: Vec<Step> = plan.steps_allowed(removal == Removal::Allowed).into_iter().map(Clone::clone).collect();
     if let Some(fault) = fault {
         fault.distort(&mut steps, &snapshot);
     }
@@ -251,13 +250,7 @@ fn act_early(
 }
 
 /// May the plan's removals be carried out? Notes the wish, so that the whole fleet's is known.
-fn judge_removals(
-    process: &mut Process,
-    who: &InstanceRef,
-    view: &View,
-    removals: usize,
-    now: Timestamp,
-) -> Removal {
+fn judge_removals(process: &mut Process, who: &InstanceRef, view: &View, removals: usize, now: Timestamp) -> Removal {
     let annotations = view.platform.as_ref().and_then(|platform| platform.metadata.annotations.as_ref());
     let allowed_until =
         annotations.and_then(|all| all.get(names::ANNOTATION_ALLOW_REMOVALS_UNTIL)).and_then(|text| text.parse().ok());
@@ -432,16 +425,9 @@ fn send(
     Ok(())
 }
 
-fn hand_over(
-    world: &mut World,
-    caller: Caller,
-    who: &InstanceRef,
-    object: &Object,
-    known: bool,
-) -> Result<(), Stop> {
+fn hand_over(world: &mut World, caller: Caller, who: &InstanceRef, object: &Object, known: bool) -> Result<(), Stop> {
     let at = at(&object.key);
-    let request =
-        Apply { by: names::REPLICAS_FIELD_MANAGER, manifest: &object.manifest, force: known, status: false };
+    let request = Apply { by: names::REPLICAS_FIELD_MANAGER, manifest: &object.manifest, force: known, status: false };
     match world.ask(caller, &at, "hand over", |server| server.apply(&at, request))? {
         Ok(stored) => {
             let _ = world.process(caller).children.observe(&seen(object.key.kind, &stored));
@@ -496,12 +482,7 @@ fn ensure_secret(
     send(world, caller, who, key, manifest, &request.fingerprint())
 }
 
-fn ensure_database(
-    world: &mut World,
-    caller: Caller,
-    request: &DatabaseRequest,
-    pass: &mut Pass,
-) -> Result<(), Stop> {
+fn ensure_database(world: &mut World, caller: Caller, request: &DatabaseRequest, pass: &mut Pass) -> Result<(), Stop> {
     let (namespace, name) = &request.secret;
     let key = ObjectKey::new(Kind::Secret, namespace, name);
     let found = secret(world, caller, &key)?;
