@@ -6,6 +6,7 @@ mod crds;
 mod demo;
 mod image;
 mod replay;
+mod simulate;
 mod test;
 
 use clap::{Parser, Subcommand};
@@ -35,6 +36,8 @@ enum Command {
     Demo(demo::DemoArgs),
     /// Play a plan of campaigns through past or future years, and count the instances by stage each year.
     Replay(replay::ReplayArgs),
+    /// Play years of a fleet in a model of the world, by a seed, and look whether its laws hold.
+    Simulate(simulate::SimulateArgs),
     /// Measure, beside the limit or a peer.
     #[command(subcommand)]
     Bench(bench::BenchCommand),
@@ -62,6 +65,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Bench(command) => bench::run(&command),
         Command::Replay(arguments) => replay::run(&arguments),
+        Command::Simulate(arguments) => simulate::run(&arguments),
         Command::Cluster(command) => cluster::run(command),
         Command::Test { suites } => test::run(&checkout(), &suites),
         Command::Image(arguments) => image::run(&arguments),

@@ -75,6 +75,8 @@ pub enum Reason {
     NameTooLong,
     /// Another Instance holds the namespace this one needs.
     NamespaceTaken,
+    /// The namespace keeps data of another release than the Instance asks for.
+    RetainedData,
     /// Another Instance already runs this application for this establishment in this environment.
     DuplicateInstance,
     /// An object of that name belongs to somebody else.

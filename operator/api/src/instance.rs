@@ -211,6 +211,9 @@ pub struct RevisionStatus {
     pub running: String,
     /// Hash of what the instance's own spec asked of its pods when that revision was made.
     pub asked: String,
+    /// Name of the Release it was made from. Empty in statuses of older operators.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub release: String,
     /// Hash of what would be rendered today, where it differs. Put it in `spec.acceptedRevision` to consent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pending: Option<String>,

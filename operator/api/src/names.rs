@@ -45,6 +45,8 @@ pub const ANNOTATION_APPLIED: &str = "gotocloud.amue.fr/applied";
 pub const ANNOTATION_RETAINED_AT: &str = "gotocloud.amue.fr/retained-at";
 /// Annotation on a retained namespace: what data it keeps, as a sentence.
 pub const ANNOTATION_RETAINED_DATA: &str = "gotocloud.amue.fr/retained-data";
+/// Annotation on a retained namespace: name of the Release that the data it keeps is of.
+pub const ANNOTATION_RETAINED_RELEASE: &str = "gotocloud.amue.fr/retained-release";
 /// Annotation on a Platform: until when (RFC 3339) the operator may remove more objects at once than its limit.
 pub const ANNOTATION_ALLOW_REMOVALS_UNTIL: &str = "gotocloud.amue.fr/allow-removals-until";
 

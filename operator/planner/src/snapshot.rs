@@ -92,24 +92,34 @@ pub enum NamespaceHolder {
         /// Is it being deleted?
         terminating: bool,
     },
+    /// The Instance itself, which was not made yet: it keeps the data of one that was deleted, and that was of this Release.
+    Kept(String),
     /// Another Instance, as `NAMESPACE/NAME`.
     Another(String),
 }
 
-/// Whom a namespace is for, by its labels.
+/// Whom a namespace is for, and whose data it keeps.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NamespaceOf {
     /// Name of the establishment.
     pub establishment: Option<Box<str>>,
     /// Name of the application.
     pub application: Option<Box<str>>,
+    /// Name of the Release that the data is of which it keeps.
+    pub release: Option<Box<str>>,
 }
 
 impl NamespaceOf {
-    /// What those labels say.
-    pub fn labelled(labels: &BTreeMap<String, String>) -> Self {
+    /// What those labels and annotations say.
+    pub fn marked(labels: &BTreeMap<String, String>, annotations: Option<&BTreeMap<String, String>>) -> Self {
         let label = |key: &str| labels.get(key).map(|value| value.as_str().into());
-        Self { establishment: label(names::LABEL_ESTABLISHMENT), application: label(names::LABEL_APPLICATION) }
+        let release = annotations.and_then(|all| all.get(names::ANNOTATION_RETAINED_RELEASE));
+
+        Self {
+            establishment: label(names::LABEL_ESTABLISHMENT),
+            application: label(names::LABEL_APPLICATION),
+            release: release.map(|release| release.as_str().into()),
+        }
     }
 }
 

@@ -29,8 +29,8 @@ fn steps(snapshot: &Snapshot<'_>) -> Result<(Vec<Step>, Option<DatabaseRequest>)
     let instance = snapshot.instance;
     let request = request(snapshot);
     let is_there = match snapshot.namespace {
-        // What is another's is not its to remove.
-        NamespaceHolder::Another(_) => return Ok((vec![Step::Release], None)),
+        // The namespace belongs to another Instance, or keeps data that this one never took up: leave it.
+        NamespaceHolder::Another(_) | NamespaceHolder::Kept(_) => return Ok((vec![Step::Release], None)),
         NamespaceHolder::Itself { terminating: true } => return Ok((Vec::new(), None)),
         NamespaceHolder::Itself { terminating: false } => true,
         NamespaceHolder::Nobody => false,
@@ -64,7 +64,8 @@ fn steps(snapshot: &Snapshot<'_>) -> Result<(Vec<Step>, Option<DatabaseRequest>)
             let mut steps: Vec<_> = workload(snapshot).map(Step::Remove).collect();
             steps.extend(request.clone().map(Step::SealDatabase));
             // By its namespace the data is found again, so it is made anew where somebody deleted it.
-            let object = render::retained_namespace(instance, &since, &data);
+            let release = crate::upgrade::data_is_of(instance);
+            let object = render::retained_namespace(instance, &since, &data, release.as_deref());
             steps.push(Step::Apply { object, known: is_there });
             steps.push(Step::Release);
             Ok((steps, request))

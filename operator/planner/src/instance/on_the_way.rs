@@ -42,10 +42,7 @@ pub(super) fn next(
         Verdict::Refused(_) => record.as_ref().is_some_and(|record| !record.phase.is_terminal()),
         Verdict::Tracked | Verdict::NeedsPinned(_) | Verdict::Deleting => false,
     };
-    // A new instance begins with what it is asked to run; only a campaign wants to be told that it does.
-    let is_new = record.is_none() && instance.status.as_ref().is_none_or(|status| status.release.is_none());
-    let is_told_of = wanted.as_ref().is_some_and(|wanted| wanted.rollout.is_some());
-    if !may_move || (is_new && !is_told_of) {
+    if !may_move {
         return record.map(Cow::into_owned);
     }
 

@@ -337,7 +337,8 @@ enum Pin {
 fn pin(snapshot: &Snapshot<'_>, inputs: &Inputs<'_>, rendered: &mut Rendered) -> Result<Pin, Refusal> {
     let spec = &snapshot.instance.spec;
     let running = snapshot.instance.status.as_ref().and_then(|status| status.revision.as_ref());
-    let asked = revision::asked(spec, inputs.release.metadata.name.as_deref().unwrap_or_default());
+    let release = inputs.release.metadata.name.clone().unwrap_or_default();
+    let asked = revision::asked(spec, &release);
     let today = revision::hash(&rendered.objects);
     let choice = revision::choose(running, &asked, &today, spec.accepted_revision.as_deref());
     let (Choice::Pinned, Some(running)) = (choice, running) else {
@@ -348,7 +349,7 @@ fn pin(snapshot: &Snapshot<'_>, inputs: &Inputs<'_>, rendered: &mut Rendered) ->
             None => other_revisions(snapshot, &revision::key(&inputs.namespace, &today)),
         };
         return Ok(Pin::Settled {
-            revision: RevisionStatus { running: today, asked, ..RevisionStatus::default() },
+            revision: RevisionStatus { running: today, asked, release, ..RevisionStatus::default() },
             kept: kept.into_iter().filter(|kept| find(snapshot, kept).is_some()).collect(),
         });
     };
@@ -376,6 +377,7 @@ fn pin(snapshot: &Snapshot<'_>, inputs: &Inputs<'_>, rendered: &mut Rendered) ->
     let revision = RevisionStatus {
         running: running.running.clone(),
         asked: running.asked.clone(),
+        release: running.release.clone(),
         pending: Some(today),
         pending_changes,
     };
@@ -588,9 +590,10 @@ pub(super) fn has_finalizer(instance: &Instance) -> bool {
     instance.metadata.finalizers.as_ref().is_some_and(|all| all.iter().any(|one| one == names::FINALIZER))
 }
 
-/// Who holds the namespace that `instance` needs, given the Instance that its labels name and whose they say it is. One that keeps the data of an Instance of the same
-/// name, but of another establishment or application, is another's: what it keeps is not for this one to read. One that
-/// the Instance's own status speaks of is its own, whatever somebody wrote on it since.
+/// Who holds the namespace that `instance` needs, given the Instance that its labels name and what they say of it. A namespace
+/// that keeps the data of an Instance of the same name, but of another establishment or application, is another's: what it
+/// keeps is not for this one to read. One that the Instance's own status speaks of is its own, whatever somebody wrote on it
+/// since.
 pub fn namespace_holder(
     instance: &Instance,
     holder: Option<(&str, &str, &NamespaceOf)>,
@@ -600,14 +603,17 @@ pub fn namespace_holder(
     let holder = format!("{namespace}/{name}");
     let establishment = of.establishment.as_deref().unwrap_or(&instance.spec.establishment);
     let application = of.application.as_deref().unwrap_or(&instance.spec.application);
+    let is_for_it = (establishment, application) == (&*instance.spec.establishment, &*instance.spec.application);
     let is_lived_in = instance.status.as_ref().is_some_and(|status| status.namespace.is_some());
+
     if holder != full_name(instance) {
-        NamespaceHolder::Another(holder)
-    } else if is_lived_in
-        || (establishment, application) == (&*instance.spec.establishment, &*instance.spec.application)
-    {
-        NamespaceHolder::Itself { terminating }
-    } else {
-        NamespaceHolder::Another(format!("{holder} of {establishment}, whose {application} it keeps"))
+        return NamespaceHolder::Another(holder);
+    }
+    if !is_lived_in && !is_for_it {
+        return NamespaceHolder::Another(format!("{holder} of {establishment}, whose {application} it keeps"));
+    }
+    match of.release.as_deref().filter(|_| !is_lived_in && !terminating) {
+        Some(release) => NamespaceHolder::Kept(release.to_owned()),
+        None => NamespaceHolder::Itself { terminating },
     }
 }

@@ -185,7 +185,7 @@ pub fn next(
 
     let after = match known.as_deref().filter(|record| !record.phase.is_terminal()) {
         Some(record) if is_withdrawn(record, wanted) => Some(withdrawn(record, course.now)),
-        Some(record) => advance(record, wanted, course),
+        Some(record) => advance(record, wanted, course).map(|after| answering(after, wanted)),
         None => begin(known.as_deref(), wanted, current, course),
     };
 
@@ -195,6 +195,14 @@ pub fn next(
         Some(Cow::Borrowed(_)) | None => None,
     };
     after.or(carried)
+}
+
+/// The record as it ends: it answers all that was edited until then, so only a later edit by hand asks again.
+fn answering(after: UpgradeStatus, wanted: Option<&Wanted>) -> UpgradeStatus {
+    let is_by_hand = after.rollout.is_none() && after.phase.is_terminal();
+    let generation = wanted.filter(|_| is_by_hand).and_then(|wanted| wanted.generation);
+
+    UpgradeStatus { generation: generation.or(after.generation), ..after }
 }
 
 /// The record with what an older operator looked up each time: its steps and its terms.

@@ -52,13 +52,28 @@ pub fn wanted(instance: &Instance) -> Option<Wanted> {
     })
 }
 
-/// Name of the Release the pods of an Instance are to run now: what its record says, else what runs, else what is
-/// asked for, which is how a new instance starts.
+/// Name of the Release the pods of an Instance are to run now: what its record says, else what runs, else what pods were
+/// asked for that are not ready yet, else what is asked for, which is how a new instance starts.
 pub fn active(instance: &Instance) -> Option<&str> {
-    let status = instance.status.as_ref();
-    let recorded = status.and_then(|status| status.upgrade.as_ref()).map(|upgrade| upgrade.active.as_str());
-    let running = || status.and_then(|status| status.release.as_ref()).map(|release| release.name.as_str());
-    recorded.or_else(running).or(instance.spec.release.as_deref())
+    let Some(status) = instance.status.as_ref() else { return instance.spec.release.as_deref() };
+    let recorded = status.upgrade.as_ref().map(|upgrade| &upgrade.active);
+    let running = status.release.as_ref().map(|release| &release.name);
+    let begun = status.revision.as_ref().map(|revision| &revision.release).filter(|release| !release.is_empty());
+
+    recorded.or(running).or(begun).or(instance.spec.release.as_ref()).map(String::as_str)
+}
+
+/// Which Release an Instance's data is of: the one that its pods run or were asked to run. Data that a migration left half moved
+/// is of none, and says so. `None` if there never were pods.
+pub fn data_is_of(instance: &Instance) -> Option<String> {
+    let status = instance.status.as_ref()?;
+    let has_begun = status.upgrade.is_some() || status.release.is_some() || status.revision.is_some();
+    let is_half_moved = |way: &&UpgradeStatus| machine::is_half_way(way) || way.phase == UpgradePhase::Migrate;
+
+    match status.upgrade.as_ref().filter(is_half_moved) {
+        Some(way) => Some(format!("{} half moved to {}", way.step_start(), way.step_end())),
+        None => active(instance).filter(|_| has_begun).map(str::to_owned),
+    }
 }
 
 /// The record of an Instance's way, in today's form; none where it never went one.

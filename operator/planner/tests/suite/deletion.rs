@@ -204,3 +204,39 @@ fn an_instance_made_again_finds_its_data() {
     assert_eq!(world.cluster.get(Kind::Secret, fixtures::NAMESPACE, "database-app"), Some(&password));
     assert!(!crate::support::is_retained(namespace(&world).unwrap()));
 }
+
+#[test]
+fn kept_data_is_taken_up_by_the_release_that_it_is_of_and_by_no_other() {
+    let mut world = World::plain().at_rest();
+    world.edit(|one| one.spec.release = Some("app-2".into()));
+    world.run();
+    let mut world = deleted(world, Retain);
+    world.run();
+    assert!(is_gone(&world));
+
+    world.add(fixtures::instance("app-a"));
+    let round = world.round();
+    assert_eq!(world.condition(ConditionType::Stalled), "True RetainedData", "it asks for app-1");
+    assert!(round.steps.is_empty() && world.message(ConditionType::Stalled).contains("set spec.release: app-2"));
+    world.edit(|one| one.spec.release = Some("app-2".into()));
+    world.run();
+    assert_eq!(world.condition(ConditionType::Ready), "True AsDesired");
+    world.edit(|one| one.spec.release = Some("app-1".into()));
+    world.run();
+    assert_eq!(world.status().release.as_ref().unwrap().name, "app-1", "from there on it is an upgrade as any other");
+}
+
+#[test]
+fn an_instance_that_never_took_up_kept_data_leaves_it_when_it_goes() {
+    let mut world = deleted(World::plain().at_rest(), Retain);
+    world.run();
+    let mut other = fixtures::instance("app-a");
+    other.spec.release = Some("app-2".into());
+    other.spec.deletion_policy = Delete;
+    world.add(other);
+    world.round();
+    world.one().metadata.finalizers = Some(vec![names::FINALIZER.to_owned()]);
+    world.delete();
+    world.run();
+    assert!(is_gone(&world) && namespace(&world).is_some() && !world.cluster.databases.is_empty());
+}

@@ -386,9 +386,9 @@ impl World {
     pub(super) fn holder(&self, instance: &Instance) -> NamespaceHolder {
         let name = names::workload_namespace(inputs::name_of(instance));
         let stored = self.cluster.objects.get(&ObjectKey::new(Kind::Namespace, "", &name));
-        let labels = stored.map(|stored| cluster::labels(&stored.manifest, "labels"));
-        let labels = labels.unwrap_or_default();
-        let of = NamespaceOf::labelled(&labels);
+        let marks = |what: &str| stored.map(|stored| cluster::labels(&stored.manifest, what)).unwrap_or_default();
+        let labels = marks("labels");
+        let of = NamespaceOf::marked(&labels, Some(&marks("annotations")));
         let holder = ownership::holder(&labels).map(|(namespace, name)| (namespace, name, &of));
         namespace_holder(instance, holder, stored.is_some_and(|stored| stored.terminating))
     }

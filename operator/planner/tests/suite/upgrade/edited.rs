@@ -343,6 +343,30 @@ fn back_by_the_way_it_came_whatever_the_catalogue_says_of_it() {
     assert_eq!((record(&world).phase, versions(&world)), (UpgradePhase::Done, vec![json!("1.0"), json!("1.0")]));
 }
 
+#[test]
+fn a_new_instance_whose_pods_are_not_ready_yet_skips_no_migration() {
+    let mut world = World::plain();
+    world.releases[1].spec.migration = serde_json::from_value(json!({"image": "i", "reversible": true})).unwrap();
+    world.round();
+    world.round();
+    assert!(world.status().release.is_none() && !replicas(&world).is_empty(), "its pods were asked for");
+    world.edit(|one| one.spec.release = Some("app-2".into()));
+    world.round();
+    assert_eq!((record(&world).phase, versions(&world)), (UpgradePhase::Migrate, vec![json!("1.0"), json!("1.0")]));
+}
+
+#[test]
+fn an_edit_before_a_failure_asks_for_no_other_try_after_it() {
+    let mut world = migrating(World::plain(), true);
+    ask(&mut world);
+    world.round();
+    world.edit(|one| one.spec.env.clear());
+    world.round();
+    ends(&mut world, Kind::Job, Health::Failed("exit code 3".into()));
+    world.run();
+    assert_eq!((record(&world).phase, jobs(&world)), (UpgradePhase::RolledBack, 0));
+}
+
 /// A record as the operator before this one wrote it.
 fn as_before(world: &mut World) {
     let record = world.one().status.as_mut().unwrap().upgrade.as_mut().unwrap();

@@ -1,0 +1,87 @@
+//! Which requests are refused by what they ask: the rules of the definitions and of the chart, in spirit.
+
+use super::{Ref, Refused, Server, Stored};
+use gotocloud_api::Instance;
+use gotocloud_planner::inputs;
+use serde_json::Value;
+
+/// Fields of an Instance's spec that an edit cannot change.
+const FIXED: [&str; 4] = ["application", "establishment", "environment", "platform"];
+
+fn invalid(message: String) -> Refused {
+    Refused { code: 422, reason: "Invalid", message }
+}
+
+fn forbidden(message: String) -> Refused {
+    Refused { code: 403, reason: "Forbidden", message }
+}
+
+fn rank(spec: &Value) -> u8 {
+    match spec["stage"].as_str() {
+        Some("FullProduction") => 2,
+        Some("PartialProduction") => 1,
+        _ => 0,
+    }
+}
+
+/// May this be made?
+pub(super) fn creation(at: &Ref, object: &Value) -> Result<(), Refused> {
+    let is_whole = at.kind != "Instance"
+        || (object["spec"]["application"].is_string() && object["spec"]["establishment"].is_string());
+    if is_whole { Ok(()) } else { Err(invalid(format!("{at}: spec.application and spec.establishment are needed"))) }
+}
+
+/// May the object become this?
+pub(super) fn update(at: &Ref, before: &Value, after: &Value) -> Result<(), Refused> {
+    let (old, new) = (&before["spec"], &after["spec"]);
+    match at.kind {
+        "Instance" => {
+            if let Some(field) = FIXED.iter().find(|field| !old[**field].is_null() && old[**field] != new[**field]) {
+                return Err(invalid(format!("{at}: spec.{field} cannot change")));
+            }
+            if rank(new) < rank(old) && new["allowStageRegression"] != true {
+                return Err(invalid(format!("{at}: the stage cannot go back")));
+            }
+            Ok(())
+        }
+        "Release" => {
+            let fixed = ["components", "application", "version", "versionScheme", "migration", "generatedSecrets"];
+            match fixed.iter().find(|field| old[**field] != new[**field]) {
+                Some(field) => Err(invalid(format!("{at}: a Release is immutable; spec.{field} cannot change"))),
+                None => Ok(()),
+            }
+        }
+        _ => Ok(()),
+    }
+}
+
+/// May the object be deleted?
+pub(super) fn deletion(server: &Server, at: &Ref, live: &Stored) -> Result<(), Refused> {
+    if !server.policies {
+        return Ok(());
+    }
+    let instances = || server.list("Instance").map(|(_, stored)| &stored.object);
+    let spec = &live.object["spec"];
+    let users = match at.kind {
+        "Instance" => {
+            let is_protected = spec["deletionProtection"].as_bool().unwrap_or(rank(spec) > 0);
+            return if is_protected { Err(forbidden(format!("{at} is protected against deletion"))) } else { Ok(()) };
+        }
+        "Release" => instances().filter(|one| uses(one, &at.name)).count(),
+        "Application" => instances().filter(|one| one["spec"]["application"] == *at.name).count(),
+        "Establishment" => instances().filter(|one| one["spec"]["establishment"] == *at.name).count(),
+        "Platform" => instances().filter(|one| one["status"]["platform"] == *at.name).count(),
+        _ => 0,
+    };
+    if users == 0 { Ok(()) } else { Err(forbidden(format!("{at} cannot be deleted while {users} instances need it"))) }
+}
+
+/// Does the Instance run that release, go to it, or go back to it?
+fn uses(instance: &Value, release: &str) -> bool {
+    let Ok(instance) = serde_json::from_value::<Instance>(instance.clone()) else { return false };
+    let upgrade = instance.status.as_ref().and_then(|status| status.upgrade.as_ref());
+    let is_on_its_way = upgrade.is_some_and(|upgrade| {
+        upgrade.from == release || upgrade.to == release || upgrade.path.iter().any(|one| one == release)
+    });
+    inputs::release_name(&instance) == Some(release) || is_on_its_way
+}

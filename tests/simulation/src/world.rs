@@ -1,0 +1,467 @@
+//! All there is, and how one thing after the other happens in it.
+
+use crate::{
+    api::{Change, Ref, Refused, Server},
+    catalogue,
+    controllers::{Data, Nodes},
+    fault::Fault,
+    laws::{Broken, Laws},
+    operator::{self, Process, Told, children::InstanceRef},
+    people::People,
+    trace::Trace,
+};
+use gotocloud_api::conditions::Reason;
+use gotocloud_planner::{instance::Failure, plan::DatabaseRequest, retry::ErrorClass};
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::api::core::v1::Pod;
+use rand::{Rng as _, SeedableRng as _, seq::IndexedRandom as _};
+use rand_chacha::ChaCha8Rng;
+use serde_json::json;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What is played.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// What all chance comes from.
+    pub seed: u64,
+    /// How many Instances there are at first.
+    pub fleet: u32,
+    /// How long people and faults go on, in days.
+    pub days: u32,
+    /// A mistake of the operator, if one is planted.
+    pub fault: Option<Fault>,
+    /// What people do.
+    pub habits: crate::people::Habits,
+}
+
+/// Which process asks, and in which of its lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Caller {
+    life: u64,
+}
+
+/// The process that asks is dead.
+#[derive(Debug)]
+pub struct Died;
+
+/// Something that happens at its time.
+#[derive(Clone, Debug)]
+pub enum Timer {
+    /// A pod is ready.
+    PodStarts(u64),
+    /// A pod that was told to go is gone.
+    PodEnds(u64),
+    /// The pod of a job begins.
+    JobBegins(Ref, String),
+    /// The pod of a job ends; well or not.
+    JobEnds(Ref, String, bool),
+    /// A backup begins.
+    BackupBegins(Ref, String),
+    /// A backup ends; well or not.
+    BackupEnds(Ref, String, bool),
+    /// A database server is up.
+    ClusterStarts(Ref, String),
+    /// A namespace on its way out is empty.
+    NamespaceEnds(Ref),
+    /// A person does something.
+    Person,
+    /// A person does something more about an Instance.
+    Follow(Ref),
+    /// A person looks after what waits for one.
+    Round,
+    /// A release is put right again.
+    Mend(Ref, serde_json::Value),
+    /// The API server answers again.
+    Outage(bool),
+}
+
+/// All there is.
+pub struct World {
+    pub(crate) settings: Settings,
+    pub(crate) server: Server,
+    pub(crate) random: ChaCha8Rng,
+    pub(crate) trace: Trace,
+    pub(crate) laws: Laws,
+    pub(crate) nodes: Nodes,
+    /// The data of each instance, by its namespace.
+    pub(crate) data: BTreeMap<String, Data>,
+    pub(crate) people: People,
+    pub(crate) broken: Option<Broken>,
+    /// Do people and faults go on?
+    pub(crate) is_lively: bool,
+    /// Objects that a controller has yet to look at.
+    pub(crate) dirty: BTreeSet<Ref>,
+    process: Process,
+    lives: u64,
+    is_out: bool,
+    timers: BTreeMap<(Timestamp, u64), Timer>,
+    timers_made: u64,
+    depth: u32,
+    /// Until when an answer that is waited for comes.
+    latest: Option<Timestamp>,
+    events: u64,
+}
+
+impl World {
+    /// A world in which a fleet is asked for.
+    pub fn new(settings: Settings) -> Self {
+        let begin = Timestamp::from_second(1_735_689_600).unwrap_or(Timestamp::UNIX_EPOCH);
+        let mut world = Self {
+            server: Server::new(begin),
+            random: ChaCha8Rng::seed_from_u64(settings.seed),
+            trace: Trace::default(),
+            laws: Laws::default(),
+            nodes: Nodes::default(),
+            data: BTreeMap::new(),
+            people: People::default(),
+            broken: None,
+            is_lively: true,
+            dirty: BTreeSet::new(),
+            process: Process::new(1),
+            lives: 1,
+            is_out: false,
+            timers: BTreeMap::new(),
+            timers_made: 0,
+            depth: 0,
+            latest: None,
+            events: 0,
+            settings,
+        };
+        catalogue::publish(&mut world);
+        for kind in operator::watched() {
+            world.list_anew(kind);
+        }
+        world.after(SignedDuration::from_mins(30), Timer::Person);
+        world.after(SignedDuration::from_hours(6), Timer::Round);
+        world.after(SignedDuration::from_hours(9), Timer::Outage(true));
+        world
+    }
+
+    /// What time it is.
+    pub fn now(&self) -> Timestamp {
+        self.server.now
+    }
+
+    /// How many things happened.
+    pub fn events(&self) -> u64 {
+        self.events
+    }
+
+    pub(crate) fn fault(&self) -> Option<Fault> {
+        self.settings.fault
+    }
+
+    /// Notes what happens.
+    pub(crate) fn say(&mut self, words: impl FnOnce() -> String) {
+        self.trace.note(self.events, self.server.now, &words());
+    }
+
+    /// Is it one of so many?
+    pub(crate) fn one_in(&mut self, many: u32) -> bool {
+        self.random.random_ratio(1, many.max(1))
+    }
+
+    /// A number from 0 to 1.
+    pub(crate) fn share(&mut self) -> f64 {
+        self.random.random()
+    }
+
+    /// A number within those bounds.
+    pub(crate) fn between_seconds(&mut self, least: i64, most: i64) -> SignedDuration {
+        SignedDuration::from_secs(self.random.random_range(least..=most))
+    }
+
+    /// So many letters.
+    pub(crate) fn letters(&mut self, length: usize) -> String {
+        (0..length).map(|_| char::from(self.random.random_range(b'a'..=b'z'))).collect()
+    }
+
+    pub(crate) fn any<T: Clone>(&mut self, of: &[T]) -> Option<T> {
+        of.choose(&mut self.random).cloned()
+    }
+
+    /// Has something happen after a while.
+    pub(crate) fn after(&mut self, while_: SignedDuration, timer: Timer) {
+        self.timers_made += 1;
+        let at = self.now().checked_add(while_).unwrap_or(self.now());
+        self.timers.insert((at, self.timers_made), timer);
+    }
+
+    /// The process that asks.
+    pub(crate) fn process(&mut self, _: Caller) -> &mut Process {
+        &mut self.process
+    }
+
+    pub(crate) fn is_alive(&self, caller: Caller) -> bool {
+        self.process.life == caller.life
+    }
+
+    /// Asks the API server on behalf of a process. Before the request arrives, anything may happen; it may be lost, or its
+    /// answer.
+    pub(crate) fn ask<T>(
+        &mut self,
+        caller: Caller,
+        at: &Ref,
+        verb: &str,
+        what: impl FnOnce(&mut Server) -> Result<T, Refused>,
+    ) -> Result<Result<T, Refused>, Died> {
+        self.meanwhile(caller)?;
+        let no_answer = || {
+            Err(Refused { code: 504, reason: "Timeout", message: "the API server did not answer".to_owned() })
+        };
+        let is_lost = self.is_lively && self.one_in(300);
+        if self.is_out || (is_lost && self.one_in(2)) {
+            self.say(|| format!("operator: {verb} {at}: the request is lost"));
+            return Ok(no_answer());
+        }
+
+        let result = what(&mut self.server);
+        self.say(|| match &result {
+            Ok(_) => format!("operator: {verb} {at}"),
+            Err(refused) => format!("operator: {verb} {at}: {} {}", refused.code, refused.message),
+        });
+        self.settle();
+        if is_lost {
+            self.say(|| "operator: the answer is lost".to_owned());
+            return Ok(no_answer());
+        }
+        if self.is_alive(caller) { Ok(result) } else { Err(Died) }
+    }
+
+    /// The version of an object that is there.
+    pub(crate) fn now_at(&self, at: &Ref) -> Option<String> {
+        self.server.get(at).map(|stored| stored.version.to_string())
+    }
+
+    /// The pods in a namespace, as the API server lists them.
+    pub(crate) fn pods(&self, namespace: &str) -> Vec<Pod> {
+        let of_deployments = self.nodes.pods.iter().filter(|(_, pod)| &*pod.of.namespace == namespace);
+        let pod = |(id, pod): (&u64, &crate::controllers::Pod)| {
+            let labels = json!({"app.kubernetes.io/component": pod.of.name});
+            let name = format!("{}-{id}", pod.of.name);
+            operator::typed(&json!({"metadata": {"name": name, "labels": labels}, "status": {"phase": "Running"}}))
+        };
+        of_deployments.filter_map(pod).collect()
+    }
+
+    /// Asks a database server on behalf of a process.
+    pub(crate) fn on_database_server(
+        &mut self,
+        caller: Caller,
+        verb: &str,
+        request: &DatabaseRequest,
+    ) -> Result<Result<(), Failure>, Died> {
+        self.meanwhile(caller)?;
+        if self.is_lively && self.one_in(100) {
+            let message = "the database server does not answer".to_owned();
+            let reason = Reason::DatabaseUnreachable;
+            return Ok(Err(Failure { class: ErrorClass::Unavailable, reason, message }));
+        }
+
+        self.say(|| format!("operator: {verb} the database {}", request.name));
+        let namespace = request.secret.0.clone();
+        match verb {
+            "ensure" => {
+                let data = self.data.entry(namespace).or_default();
+                data.is_sealed = false;
+            }
+            "seal" => {
+                if let Some(data) = self.data.get_mut(&namespace) {
+                    data.is_sealed = true;
+                }
+            }
+            _ => self.drop_data(&namespace),
+        }
+        Ok(Ok(()))
+    }
+
+    /// What happens while a process waits for an answer: mostly nothing, at times much.
+    fn meanwhile(&mut self, caller: Caller) -> Result<(), Died> {
+        let (things, seconds) = match self.random.random_range(0..100) {
+            0..80 => (0, 0),
+            80..98 => (self.random.random_range(1..4), 2),
+            // A slow answer, or a process that is not scheduled for a while.
+            _ => (self.random.random_range(10..60), 60),
+        };
+        let latest = self.now() + SignedDuration::from_secs(seconds);
+        let before = self.latest.replace(self.latest.map_or(latest, |before| before.min(latest)));
+        self.depth += 1;
+        for _ in 0..things {
+            if self.broken.is_none() && self.is_alive(caller) {
+                self.event();
+            }
+        }
+        self.depth -= 1;
+        self.latest = before;
+        if self.is_alive(caller) && self.broken.is_none() { Ok(()) } else { Err(Died) }
+    }
+
+    /// One thing happens. Gives false if nothing will ever happen any more.
+    pub fn event(&mut self) -> bool {
+        self.events += 1;
+        self.server.now += SignedDuration::from_millis(self.random.random_range(1..40));
+        if self.is_lively {
+            self.mishap();
+        }
+
+        let now = self.now();
+        let waiting: Vec<&'static str> =
+            self.process.inbox.iter().filter(|(_, told)| !told.is_empty()).map(|(kind, _)| *kind).collect();
+        let is_free = |(who, due): &(&InstanceRef, &Timestamp)| **due <= now && !self.process.busy.contains(*who);
+        let due: Vec<InstanceRef> = if self.process.is_synced() && self.depth < 2 {
+            self.process.queue.iter().filter(is_free).map(|(who, _)| who.clone()).collect()
+        } else {
+            Vec::new()
+        };
+        let has_timer = self.timers.first_key_value().is_some_and(|((at, _), _)| *at <= now);
+
+        let mut can: Vec<u8> = Vec::new();
+        can.extend(std::iter::repeat_n(0, if waiting.is_empty() { 0 } else { 5 }));
+        can.extend(std::iter::repeat_n(1, if due.is_empty() { 0 } else { 3 }));
+        can.extend(std::iter::repeat_n(2, if self.dirty.is_empty() { 0 } else { 4 }));
+        can.extend(std::iter::repeat_n(3, if has_timer { 4 } else { 0 }));
+        // Time may pass though something could happen now: a watch or a controller that lags.
+        if can.is_empty() {
+            return self.pass_time(None);
+        }
+        if self.one_in(60) {
+            let most = self.between_seconds(1, 30);
+            return self.pass_time(Some(most));
+        }
+        match self.any(&can) {
+            Some(0) => self.tell_process(&waiting),
+            Some(1) => {
+                if let Some(who) = self.any(&due) {
+                    self.process.queue.remove(&who);
+                    self.say(|| format!("operator: looks at {who}"));
+                    let caller = Caller { life: self.process.life };
+                    operator::pass(self, caller, &who);
+                }
+            }
+            Some(2) => {
+                let dirty: Vec<Ref> = self.dirty.iter().cloned().collect();
+                if let Some(at) = self.any(&dirty) {
+                    self.dirty.remove(&at);
+                    self.control(&at);
+                }
+            }
+            _ => {
+                if let Some((_, timer)) = self.timers.pop_first() {
+                    self.fire(timer);
+                }
+            }
+        }
+        self.settle();
+        true
+    }
+
+    /// Time goes on to when something is due, by so much at most.
+    fn pass_time(&mut self, most: Option<SignedDuration>) -> bool {
+        let timer = self.timers.first_key_value().map(|((at, _), _)| *at);
+        let is_free = |(who, _): &(&InstanceRef, &Timestamp)| !self.process.busy.contains(*who);
+        let due = self.process.queue.iter().filter(is_free).map(|(_, at)| *at).min();
+        let at_most = most.map(|most| self.now() + most);
+        let bounds = at_most.into_iter().chain(self.latest);
+        let Some(next) = timer.into_iter().chain(due).chain(bounds).min() else { return false };
+        self.server.now = next.max(self.now());
+        true
+    }
+
+    fn tell_process(&mut self, waiting: &[&'static str]) {
+        let Some(kind) = self.any(waiting) else { return };
+        let (is_repeated, now) = (self.one_in(50), self.now());
+        let Some(inbox) = self.process.inbox.get_mut(kind) else { return };
+        let Some(told) = inbox.pop_front() else { return };
+        if is_repeated {
+            inbox.push_front(told.clone());
+        }
+        self.say(|| match &told {
+            Told::Is(at, stored) => format!("watch: {at} is at {}", stored.version),
+            Told::Gone(at, _) => format!("watch: {at} is gone"),
+            Told::All(all) => format!("watch: {kind} lists {}", all.len()),
+        });
+        self.process.learn(kind, &told, now);
+    }
+
+    /// Something goes wrong, at times.
+    fn mishap(&mut self) {
+        if self.one_in(4000) {
+            self.lives += 1;
+            self.process = Process::new(self.lives);
+            self.say(|| "the operator dies, and begins anew".to_owned());
+            for kind in operator::watched() {
+                self.list_anew(kind);
+            }
+        }
+        if self.one_in(1500) {
+            let kinds: Vec<&'static str> = operator::watched().collect();
+            if let Some(kind) = self.any(&kinds) {
+                self.say(|| format!("the watch of {kind} breaks, and lists anew"));
+                self.list_anew(kind);
+            }
+        }
+    }
+
+    /// A watch begins with a list, without what it had yet to tell.
+    fn list_anew(&mut self, kind: &'static str) {
+        let all = operator::listed(self.server.list(kind));
+        let is_partial = self.fault() == Some(Fault::ForgetsWhatAListLacks) && self.process.is_synced();
+        if let Some(inbox) = self.process.inbox.get_mut(kind) {
+            inbox.clear();
+            if is_partial {
+                inbox.extend(all.into_iter().map(|(at, stored)| Told::Is(at, stored)));
+            } else {
+                inbox.push_back(Told::All(all));
+            }
+        }
+    }
+
+    /// Hands on what changed: to the watches, the controllers and the laws.
+    pub(crate) fn settle(&mut self) {
+        loop {
+            let changes = self.server.changes();
+            if changes.is_empty() {
+                return;
+            }
+            for change in &changes {
+                self.process.note(change);
+                if self.is_controlled(change) {
+                    self.dirty.insert(change.at.clone());
+                }
+                self.judge(change);
+            }
+        }
+    }
+
+    fn is_controlled(&self, change: &Change) -> bool {
+        matches!(change.at.kind, "Deployment" | "Job" | "Backup" | "Cluster" | "Namespace")
+            && change.by != crate::controllers::MANAGER
+    }
+
+    fn fire(&mut self, timer: Timer) {
+        match timer {
+            Timer::Person if self.is_lively => self.somebody_acts(),
+            Timer::Follow(at) if self.is_lively => self.somebody_follows(&at),
+            Timer::Round => self.somebody_looks_after(),
+            Timer::Mend(at, change) => self.somebody_mends(&at, &change),
+            Timer::Outage(begins) => {
+                self.is_out = begins && self.is_lively;
+                self.say(|| format!("the API server {}", if begins { "is out" } else { "is back" }));
+                let lasts = if begins { self.between_seconds(1, 400) } else { self.between_seconds(86_400, 1_900_000) };
+                if self.is_lively || !begins {
+                    self.after(lasts, Timer::Outage(!begins));
+                }
+            }
+            Timer::Person | Timer::Follow(_) => {}
+            timer => self.carry_on(timer),
+        }
+    }
+
+    /// Breaks a law, if none is broken yet.
+    pub(crate) fn breaks(&mut self, law: &'static str, what: String) {
+        if self.broken.is_none() {
+            self.say(|| format!("BROKEN: {law}: {what}"));
+            self.broken = Some(Broken { law, what, event: self.events });
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! Years of a fleet, in seconds: the planner in a model of the world, driven by a seed.
+
+use gotocloud_simulation::{Habits, Settings};
+use serde_json::json;
+use std::time::Instant;
+
+/// How many of the last things that happened are printed where a law is broken.
+const LAST: usize = 60;
+
+#[derive(clap::Args)]
+pub struct SimulateArgs {
+    /// What all chance comes from: the same seed, fleet and length are the same run.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// How many instances there are.
+    #[arg(long, default_value_t = 4)]
+    fleet: u32,
+    /// How long people and faults go on, in years.
+    #[arg(long, default_value_t = 1, conflicts_with = "days")]
+    years: u32,
+    /// The same in days.
+    #[arg(long)]
+    days: Option<u32>,
+    /// Print one line of JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Plays it. Fails if a law is broken.
+pub fn run(arguments: &SimulateArgs) -> anyhow::Result<()> {
+    let SimulateArgs { seed, fleet, .. } = *arguments;
+    let days = arguments.days.unwrap_or(arguments.years.saturating_mul(365));
+    let settings = Settings { seed, fleet, days, fault: None, habits: Habits::DEFAULT };
+
+    let begun = Instant::now();
+    let outcome = gotocloud_simulation::run(&settings);
+    let seconds = begun.elapsed().as_secs_f64();
+    #[allow(clippy::cast_precision_loss)] // A rate needs no more than 52 bits.
+    let rate = outcome.events as f64 / seconds.max(0.001);
+
+    if arguments.json {
+        let broken = outcome
+            .broken
+            .as_ref()
+            .map(|broken| json!({"law": broken.law, "what": broken.what, "event": broken.event}));
+        let line = json!({
+            "seed": seed, "fleet": fleet, "days": days, "events": outcome.events, "eventsPerSecond": rate.round(),
+            "seconds": seconds, "trace": outcome.hash, "broken": broken,
+        });
+        println!("{line}");
+    } else {
+        println!("{} events in {seconds:.1} s, {rate:.0} a second; trace {}", outcome.events, outcome.hash);
+    }
+
+    let Some(broken) = outcome.broken else { return Ok(()) };
+    if !arguments.json {
+        for line in &outcome.last[outcome.last.len().saturating_sub(LAST)..] {
+            println!("{line}");
+        }
+    }
+    anyhow::bail!(
+        "{}: {}; to play it again: cargo xtask simulate --seed {seed} --fleet {fleet} --days {days}",
+        broken.law,
+        broken.what
+    )
+}
