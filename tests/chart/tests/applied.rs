@@ -3,7 +3,10 @@
 #![allow(clippy::unwrap_used)] // a test stops where something is not as it must be
 
 use gotocloud_chart_tests::{cluster::ScratchCluster, repository};
+use gotocloud_harness::{Terminal, kstatus};
+use serde_json::Value;
 use std::{
+    collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
 };
@@ -47,7 +50,27 @@ fn a_file_that_is_applied_twice_changes_nothing_the_second_time() {
     }
     fs::remove_file(copy).unwrap();
 
+    what_nobody_looked_at_yet_is_in_progress(&cluster);
     to_leave_a_default_out_of_a_release_or_to_write_it_is_no_change(&cluster);
+}
+
+/// The operator does not run here: who waits for an object must not take it for done.
+fn what_nobody_looked_at_yet_is_in_progress(cluster: &ScratchCluster) {
+    let text = cluster.does(&["get", "gotocloud", "--all-namespaces", "-o", "json"]);
+    let mut list: Value = serde_json::from_str(&text).unwrap();
+    let objects: Vec<Value> = serde_json::from_value(list["items"].take()).unwrap();
+    let statuses = kstatus::of(&objects, &Terminal).unwrap();
+    assert_eq!(objects.len(), statuses.len());
+
+    let mut kinds = BTreeSet::new();
+    for (object, status) in objects.iter().zip(statuses) {
+        let kind = object["kind"].as_str().unwrap();
+        // These two say something and are nothing that has to become so.
+        let expected = if ["Approval", "Deferral"].contains(&kind) { "Current" } else { "InProgress" };
+        assert_eq!(status, expected, "{kind} {}", object["metadata"]["name"]);
+        kinds.insert(kind);
+    }
+    assert_eq!(kinds.len(), 9, "{kinds:?}");
 }
 
 /// As an object is stored that was applied while the definitions still had defaults in the items of lists.
