@@ -20,6 +20,7 @@ mod fleet;
 mod gates;
 mod health;
 mod lease;
+mod looking;
 mod metrics;
 mod observe;
 mod operator;

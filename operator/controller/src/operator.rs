@@ -14,6 +14,7 @@ use crate::{
     gates::Gatekeeper,
     health::{self, WatchState, Watches},
     lease::Elector,
+    looking,
     metrics::Metrics,
     reconcile::{Context, Memory, reconcile},
     watching,
@@ -21,8 +22,9 @@ use crate::{
 use futures::{FutureExt as _, StreamExt as _, stream};
 use gotocloud_api::{Instance, names};
 use gotocloud_planner::{Kind, snapshot::OperatorIdentity};
+use k8s_openapi::api::core::v1::Namespace;
 use kube::{
-    Client,
+    Api, Client,
     runtime::{
         applier, controller,
         controller::Action,
@@ -49,6 +51,8 @@ use tokio::{
 const DEBOUNCE: Duration = Duration::from_millis(20);
 /// How often the cluster is asked which optional APIs it serves.
 const DISCOVERY_INTERVAL: Duration = Duration::from_secs(30);
+/// How soon the cluster's id is asked for again: nothing is done without it.
+const INSTALLATION_RETRY: Duration = Duration::from_secs(2);
 
 type Error = Box<dyn std::error::Error + Send + Sync>;
 
@@ -142,7 +146,12 @@ async fn act(config: &Config, client: Client, watches: Watches, metrics: Metrics
         tasks.spawn(task);
     }
     let service_account = config.service_account.clone().map(|name| (config.namespace.clone(), name));
-    let operator = OperatorIdentity { service_account, instance_cluster_role: config.binding_cluster_role.clone() };
+    let installation = tokio::select! {
+        installation = installation(&client) => installation,
+        () = stopped(stop.clone()) => return,
+    };
+    let instance_cluster_role = config.binding_cluster_role.clone();
+    let operator = OperatorIdentity { service_account, instance_cluster_role, installation };
     let cluster = Cluster { client: client.clone(), children: Arc::clone(&children), metrics: metrics.clone() };
     let clock = config.clock_file.clone().map_or(Clock::Machine, Clock::File);
     let context = Arc::new(Context {
@@ -170,6 +179,7 @@ async fn act(config: &Config, client: Client, watches: Watches, metrics: Metrics
     let follower = follower.look(HashMap::new(), &mut tasks).await;
     let (for_fleet, fleet_changes) = unbounded_channel();
     let (for_campaigns, campaign_changes) = unbounded_channel();
+    tasks.spawn(looking::run(Arc::clone(&context), queue.clone()));
     let gatekeeper = Arc::clone(&context);
     let (gated, of_gates) = (Arc::clone(&catalogue), queue.clone());
     tasks.spawn(async move { gatekeeper.gates.run(gated, clock, of_gates).await });
@@ -194,6 +204,21 @@ async fn act(config: &Config, client: Client, watches: Watches, metrics: Metrics
         .for_each(|_| std::future::ready(()))
         .await;
     tracing::info!("what was in hand is finished");
+}
+
+/// Which installation this is, asked until it is told: the uid of the namespace `kube-system`, which lasts as long as its
+/// cluster, whatever becomes of the chart.
+async fn installation(client: &Client) -> String {
+    let namespaces: Api<Namespace> = Api::all(client.clone());
+    loop {
+        let answer = namespaces.get_metadata("kube-system").await;
+        match answer.map(|namespace| namespace.metadata.uid) {
+            Ok(Some(uid)) => return uid,
+            Ok(None) => tracing::warn!("the namespace kube-system has no uid; it is asked again"),
+            Err(error) => tracing::warn!(%error, "the namespace kube-system cannot be read; it is asked again"),
+        }
+        tokio::time::sleep(INSTALLATION_RETRY).await;
+    }
 }
 
 /// Waits until every watch has listed everything once.
