@@ -25,6 +25,8 @@ pub enum Suite {
     Integration,
     /// The operator killed at random moments, again and again, and what comes of it: only when named, for its length.
     Crash,
+    /// A plan of seven years, replayed: only when named, for its length.
+    Years,
     /// Licences and sources of all dependencies, by cargo-deny, which is built where it is missing: only when named.
     Licences,
 }
@@ -55,6 +57,7 @@ impl Suite {
             Self::Chart => vec![package("gotocloud-chart-tests")],
             Self::Integration => vec![package("gotocloud-integration")],
             Self::Crash => vec![vec!["test", "--package", "gotocloud-integration", "--test", "crash", "--locked"]],
+            Self::Years => vec![vec!["test", "--package", "gotocloud-integration", "--test", "years", "--locked"]],
             Self::Licences => vec![
                 vec!["install", "cargo-deny", "--locked", "--version", CARGO_DENY, "--quiet"],
                 vec!["deny", "check", "licenses", "bans", "sources"],
@@ -78,7 +81,11 @@ struct Tally {
 /// Runs the suites named, or all.
 pub fn run(checkout: &Path, suites: &[Suite]) -> anyhow::Result<()> {
     let suites = if suites.is_empty() { &Suite::ALL[..] } else { suites };
-    if suites.iter().any(|suite| matches!(suite, Suite::Harness | Suite::Chart | Suite::Integration | Suite::Crash)) {
+    let needs_tools = |suite: &Suite| match suite {
+        Suite::Harness | Suite::Chart | Suite::Integration | Suite::Crash | Suite::Years => true,
+        Suite::Lint | Suite::Unit | Suite::Licences => false,
+    };
+    if suites.iter().any(needs_tools) {
         Tools::ensure(&Tool::ALL, &Terminal)?;
     }
     let (mut rows, mut all) = (Vec::new(), Tally::default());

@@ -1,10 +1,12 @@
-{{- /* What is everything called, and how is it labelled? */ -}}
+{{- /* What is everything called, and how is it labelled?
+
+What is of the whole cluster (definitions, policies, cluster roles and their bindings) is called gotocloud-… whatever the
+release is called: there is one of it, so there is one installation, and Helm refuses a second before it makes anything. */ -}}
 
 {{- define "gotocloud.name" -}}
 {{- default .Chart.Name .Values.nameOverride | trunc 40 | trimSuffix "-" -}}
 {{- end -}}
 
-{{- /* At most 40 characters: the longest suffix, of the policies, has 23 more. */ -}}
 {{- define "gotocloud.fullname" -}}
 {{- $name := include "gotocloud.name" . -}}
 {{- if .Values.fullnameOverride -}}
@@ -26,7 +28,7 @@
 
 {{- /* The ClusterRole the operator binds to itself in each namespace it makes. */ -}}
 {{- define "gotocloud.instanceRole" -}}
-{{- printf "%s-instance" (include "gotocloud.fullname" .) -}}
+gotocloud-instance
 {{- end -}}
 
 {{- /* How the API server sees the operator. */ -}}

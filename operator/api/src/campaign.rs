@@ -27,7 +27,7 @@ use std::collections::BTreeMap;
     printcolumn(name = "Targets", type_ = "integer", json_path = ".status.counts.targets"),
     printcolumn(name = "Done", type_ = "integer", json_path = ".status.counts.done"),
     printcolumn(name = "Failed", type_ = "integer", json_path = ".status.counts.failed"),
-    printcolumn(name = "End", type_ = "date", json_path = ".status.estimatedEnd", priority = 1),
+    printcolumn(name = "End", type_ = "string", json_path = ".status.estimatedEnd", priority = 1),
     printcolumn(
         name = "Message",
         type_ = "string",
@@ -188,13 +188,14 @@ pub struct Wave {
     /// Who is not, though `targets` says so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exclude: Option<Targets>,
-    /// Most targets at once: a number, or a share such as `10%` of the wave, rounded up.
+    /// Most targets at once: a number, or a share such as `10%` of the wave, rounded up; 1 if it is left out.
     #[serde(default = "one")]
     #[schemars(extend("maxLength" = 4))]
     #[x_kube(validation = Rule::new("type(self) == int ? self >= 1 && self <= 10000 : self.matches('^([1-9][0-9]?|100)%$')")
         .message("maxConcurrent is a number from 1, or a share from 1% to 100%: with none at once the wave would never end"))]
     pub max_concurrent: IntOrString,
-    /// How many targets may fail before nothing new begins: a number, or a share such as `5%` of the wave, rounded down.
+    /// How many targets may fail before nothing new begins: a number, or a share such as `5%` of the wave, rounded down; 0 if
+    /// it is left out.
     #[serde(default = "zero")]
     #[schemars(extend("maxLength" = 4))]
     #[x_kube(validation = Rule::new("type(self) == int ? self >= 0 && self <= 10000 : self.matches('^([0-9]|[1-9][0-9]|100)%$')")
@@ -206,7 +207,7 @@ pub struct Wave {
     /// Before when it does not begin, RFC 3339.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_before: Option<Time>,
-    /// Whether a person says that it may begin.
+    /// Whether a person says that it may begin; `Automatic` if it is left out.
     #[serde(default)]
     pub approval: Approval,
     /// The person's word.

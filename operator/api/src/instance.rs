@@ -6,7 +6,7 @@ use crate::{
     names::INSTANCE_NAME_MAX,
     rehearsal::RehearsalStatus,
     release::EnvVar,
-    upgrade::{Rollout, UpgradeStatus},
+    upgrade::{PointOfNoReturn, Rollout, UpgradeStatus},
 };
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
@@ -30,10 +30,13 @@ use serde::{Deserialize, Serialize};
     printcolumn(name = "Platform", type_ = "string", json_path = ".status.platform"),
     printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].status"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
-    printcolumn(name = "Message", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].message", priority = 1),
+    printcolumn(name = "Application", type_ = "string", json_path = ".spec.application", priority = 1),
+    printcolumn(name = "Establishment", type_ = "string", json_path = ".spec.establishment", priority = 1),
+    printcolumn(name = "URL", type_ = "string", json_path = ".status.endpoints[0].url", priority = 1),
     printcolumn(name = "Upgrade", type_ = "string", json_path = ".status.upgrade.phase", priority = 1),
     printcolumn(name = "Rehearsal", type_ = "string", json_path = ".status.rehearsal.phase", priority = 1),
-    printcolumn(name = "URL", type_ = "string", json_path = ".status.endpoints[0].url", priority = 1),
+    printcolumn(name = "Pending", type_ = "string", json_path = ".status.revision.pending", priority = 1),
+    printcolumn(name = "Message", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].message", priority = 1),
     selectable = ".spec.application",
     selectable = ".spec.establishment",
     selectable = ".spec.stage",
@@ -162,6 +165,9 @@ pub struct InstanceStatus {
     /// Its way from one release to another: the present one, or the last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upgrade: Option<UpgradeStatus>,
+    /// The last change of its data that cannot be undone. Absent if there was none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub point_of_no_return: Option<PointOfNoReturn>,
     /// The rehearsal of its way to another release: the present one, or the last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rehearsal: Option<RehearsalStatus>,
@@ -205,6 +211,9 @@ pub struct RevisionStatus {
     pub running: String,
     /// Hash of what the instance's own spec asked of its pods when that revision was made.
     pub asked: String,
+    /// Name of the Release it was made from. Empty in statuses of older operators.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub release: String,
     /// Hash of what would be rendered today, where it differs. Put it in `spec.acceptedRevision` to consent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pending: Option<String>,

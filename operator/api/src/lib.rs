@@ -78,32 +78,94 @@ pub fn definitions() -> Vec<CustomResourceDefinition> {
         ChangeFreeze::crd(),
         Deferral::crd(),
     ];
-    definitions.into_iter().map(with_known_formats).collect()
+    definitions.into_iter().map(as_served).collect()
 }
 
-/// The definition with the formats of numbers that the API server knows: Rust's unsigned ones it warns about.
-fn with_known_formats(definition: CustomResourceDefinition) -> CustomResourceDefinition {
-    fn rename(value: &mut Value) {
-        match value {
-            Value::Object(fields) => {
-                let format = match fields.get("format").and_then(Value::as_str) {
-                    Some("uint8" | "uint16") => Some("int32"),
-                    Some("uint32") => Some("int64"),
-                    _ => None,
-                };
-                if let Some(format) = format {
-                    fields.insert("format".to_owned(), format.into());
-                }
-                fields.values_mut().for_each(rename);
-            }
-            Value::Array(items) => items.iter_mut().for_each(rename),
-            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
-        }
-    }
-    let renamed = serde_json::to_value(&definition).ok().and_then(|mut value| {
-        rename(&mut value);
+/// The definition as an API server is to have it: with the formats of numbers that it knows (Rust's unsigned ones it warns
+/// about), and without defaults in the items of lists.
+///
+/// Who applies client-side, as `kubectl apply` and Argo CD do, replaces a list as a whole: what the server added to an item is
+/// a difference for ever. The types apply those defaults when they read an object; the descriptions say them.
+fn as_served(definition: CustomResourceDefinition) -> CustomResourceDefinition {
+    let served = serde_json::to_value(&definition).ok().and_then(|mut value| {
+        rename_formats(&mut value);
+        leave_out_defaults_of_items(&mut value, false);
         serde_json::from_value(value).ok()
     });
     // A definition that were not the same after a round trip through JSON could not be sent either.
-    renamed.unwrap_or(definition)
+    served.unwrap_or(definition)
+}
+
+fn rename_formats(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            let format = match fields.get("format").and_then(Value::as_str) {
+                Some("uint8" | "uint16") => Some("int32"),
+                Some("uint32") => Some("int64"),
+                _ => None,
+            };
+            if let Some(format) = format {
+                fields.insert("format".to_owned(), format.into());
+            }
+            fields.values_mut().for_each(rename_formats);
+        }
+        Value::Array(items) => items.iter_mut().for_each(rename_formats),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+/// Leaves defaults out wherever a schema describes an item of a list, at any depth.
+fn leave_out_defaults_of_items(value: &mut Value, is_in_item: bool) {
+    match value {
+        Value::Object(fields) => {
+            // A schema has a type; what has none here is a map of names, in which `default` is a name like others.
+            if is_in_item && (fields.contains_key("type") || fields.contains_key("x-kubernetes-int-or-string")) {
+                fields.remove("default");
+            }
+            for (name, inner) in fields.iter_mut() {
+                leave_out_defaults_of_items(inner, is_in_item || name == "items");
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| leave_out_defaults_of_items(item, is_in_item)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn items(value: &Value, path: &str, is_in_item: bool, found: &mut Vec<String>) {
+        if let Value::Object(fields) = value {
+            if is_in_item && fields.contains_key("default") && fields.contains_key("description") {
+                found.push(path.to_owned());
+            }
+            for (name, inner) in fields {
+                items(inner, &format!("{path}.{name}"), is_in_item || name == "items", found);
+            }
+        }
+    }
+
+    #[test]
+    fn no_item_of_a_list_has_a_default_that_would_be_a_difference_for_ever() {
+        for definition in definitions() {
+            for version in &definition.spec.versions {
+                let mut found = Vec::new();
+                items(&serde_json::to_value(&version.schema).unwrap(), "", false, &mut found);
+                assert_eq!(found, Vec::<String>::new(), "{:?}", definition.metadata.name);
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_left_out_of_an_item_is_read_with_its_default() {
+        let wave: campaign::Wave = serde_json::from_str(r#"{"name": "w", "targets": {"cohort": "P1"}}"#).unwrap();
+        assert_eq!(serde_json::to_value(&wave.max_concurrent).unwrap(), 1);
+        assert_eq!(serde_json::to_value(&wave.max_failures).unwrap(), 0);
+        assert_eq!(wave.approval, campaign::Approval::Automatic);
+        let expose: release::Expose = serde_json::from_str(r#"{"port": "http"}"#).unwrap();
+        assert_eq!(expose.path, "/");
+        let health: release::HealthCheck = serde_json::from_str(r#"{"port": "http", "path": "/"}"#).unwrap();
+        assert_eq!(health.startup_seconds, 120);
+    }
 }

@@ -54,6 +54,13 @@ pub const ANNOTATION_BACKED_UP_AT: &str = "gotocloud.amue.fr/backed-up-at";
 /// Annotation on an Instance: when a backup of its database was last restored elsewhere and found good, RFC 3339.
 pub const ANNOTATION_RESTORE_DRILLED_AT: &str = "gotocloud.amue.fr/restore-drilled-at";
 
+/// Annotation on an Instance: the migration, by the name of its Job, before which a person restored its data.
+pub const ANNOTATION_RESTORED: &str = "gotocloud.amue.fr/restored";
+
+/// Annotation on an Instance: the migration, by the name of its Job, that broke off and that a person has run again on the
+/// data as it is.
+pub const ANNOTATION_GO_ON_WITH: &str = "gotocloud.amue.fr/go-on-with";
+
 /// Annotation on an Instance: the database server, as `HOST:PORT`, to which a person moved its data.
 pub const ANNOTATION_DATABASE_MOVED_TO: &str = "gotocloud.amue.fr/database-moved-to";
 

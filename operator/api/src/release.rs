@@ -26,12 +26,13 @@ use serde::{Deserialize, Serialize};
 )]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new(version_rule()).message(Message::Expression(version_message())))]
-#[x_kube(validation = Rule::new("self.components == oldSelf.components && self.application == oldSelf.application && \
+#[x_kube(validation = Rule::new("self.components.size() == oldSelf.components.size() && \
+    self.components.all(one, oldSelf.components.exists(old, old.name == one.name)) && self.application == oldSelf.application && \
     self.version == oldSelf.version && self.versionScheme == oldSelf.versionScheme && \
     has(self.migration) == has(oldSelf.migration) && (!has(self.migration) || self.migration == oldSelf.migration) && \
     has(self.generatedSecrets) == has(oldSelf.generatedSecrets) && \
     (!has(self.generatedSecrets) || self.generatedSecrets == oldSelf.generatedSecrets)")
-    .message("a Release is immutable but for its support dates and reachableFrom: publish a new version as a new Release"))]
+    .message(IMMUTABLE))]
 pub struct ReleaseSpec {
     /// Name of the Application this is a version of.
     #[schemars(length(min = 1, max = 63))]
@@ -91,9 +92,35 @@ pub struct Requirement {
     pub at_least: String,
 }
 
+/// What is said of an edit that is refused.
+const IMMUTABLE: &str =
+    "a Release is immutable but for its support dates and reachableFrom: publish a new version as a new Release";
+
+/// In CEL, that a component is as it was. To write a default out, or to leave it out, is no change.
+fn component_is_unchanged() -> String {
+    let same = |field: &str| {
+        format!("has(self.{field}) == has(oldSelf.{field}) && (!has(self.{field}) || self.{field} == oldSelf.{field})")
+    };
+    let same_but_for = |field: &str, required: &[&str], optional: &str, default: &str| {
+        let of = |one: &str| format!("(has({one}.{field}.{optional}) ? {one}.{field}.{optional} : {default})");
+        let mut is_same: Vec<String> =
+            required.iter().map(|part| format!("self.{field}.{part} == oldSelf.{field}.{part}")).collect();
+        is_same.push(format!("{} == {}", of("self"), of("oldSelf")));
+        let is_same = is_same.join(" && ");
+        format!("has(self.{field}) == has(oldSelf.{field}) && (!has(self.{field}) || ({is_same}))")
+    };
+
+    let mut rules = vec!["self.image == oldSelf.image".to_owned()];
+    rules.extend(["command", "ports", "env", "scratch", "talksTo", "autoscaling", "metrics"].map(same));
+    rules.push(same_but_for("expose", &["port"], "path", &format!("'{}'", root_path())));
+    rules.push(same_but_for("health", &["port", "path"], "startupSeconds", &startup_seconds().to_string()));
+    rules.join(" && ")
+}
+
 /// One Deployment of the application.
 #[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new(component_is_unchanged()).message(IMMUTABLE))]
 pub struct Component {
     /// Name, unique within the Release: a DNS label.
     #[schemars(length(min = 1, max = 40), regex(pattern = "^[a-z]([-a-z0-9]*[a-z0-9])?$"))]
@@ -152,7 +179,7 @@ pub struct Expose {
     /// Name of one of the component's ports, which speaks HTTP.
     #[schemars(length(min = 1, max = 15))]
     pub port: String,
-    /// Path prefix under the instance's address.
+    /// Path prefix under the instance's address; `/` if it is left out.
     #[serde(default = "root_path")]
     #[schemars(length(max = 200), regex(pattern = "^/[-a-zA-Z0-9._~/]*$"))]
     pub path: String,
@@ -228,7 +255,7 @@ pub struct HealthCheck {
     /// Path that answers 2xx once the component can serve.
     #[schemars(length(min = 1, max = 200))]
     pub path: String,
-    /// How long it may take to start, in seconds.
+    /// How long it may take to start, in seconds; 120 if it is left out.
     #[serde(default = "startup_seconds")]
     #[schemars(range(min = 1, max = 3600))]
     pub startup_seconds: u32,
@@ -351,4 +378,18 @@ fn version_message() -> String {
         },
         "'unknown versionScheme'",
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_field_of_a_component_can_be_edited_unnoticed() {
+        let schema = serde_json::to_value(schemars::schema_for!(Component)).unwrap();
+        let rule = component_is_unchanged();
+        for field in schema["properties"].as_object().unwrap().keys().filter(|field| *field != "name") {
+            assert!(rule.contains(&format!("self.{field}")), "{field} is in no rule");
+        }
+    }
 }

@@ -1,5 +1,6 @@
 //! How far is an instance on its way from one release to another?
 
+use crate::campaign::OnFailure;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -25,11 +26,12 @@ pub struct Rollout {
     pub wants: String,
 }
 
-/// An instance's way from one release to another.
+/// An instance's way from one release to another. What it holds was decided when the way began: a later edit or deletion
+/// of a Release, an Application or a Campaign changes nothing of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct UpgradeStatus {
-    /// Who asked for it; none: a person, by an edit of `spec.release`.
+    /// Who asked for it. Absent if a person did, by an edit of `spec.release`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rollout: Option<Rollout>,
     /// The generation of the spec in which it was asked for.
@@ -39,12 +41,18 @@ pub struct UpgradeStatus {
     pub from: String,
     /// Name of the Release it goes to.
     pub to: String,
-    /// Names of the Releases on the way, `to` the last.
+    /// Names of the Releases on the way, in records of older operators; a newer one has `steps`, and writes no `path`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub path: Vec<String>,
-    /// Which of them is being reached, from 0.
+    /// The steps of the way, the last of which ends at `to`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub steps: Vec<UpgradeStep>,
+    /// Which of them is being gone, from 0.
     #[serde(default)]
     pub step: u32,
+    /// How patiently it is gone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub terms: Option<UpgradeTerms>,
     /// Name of the Release its pods are asked to run now.
     pub active: String,
     /// Where it is.
@@ -62,12 +70,100 @@ pub struct UpgradeStatus {
     /// Name of the Job that moves the data in the present step, once it was seen: it is not made a second time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub migration: Option<String>,
+    /// Did a person take back what failed? Then the same may be asked for again.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub taken_back: bool,
     /// What it waits for, or why it failed: a sentence.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub message: String,
-    /// The end of the migration's log, where it failed.
+    /// The end of the migration's log, if it failed.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub log_tail: String,
+}
+
+/// One step of a way, as it was decided.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct UpgradeStep {
+    /// Name of the Release it ends at.
+    pub release: String,
+    /// The job that moves the data. Absent if none does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub migration: Option<StepMigration>,
+}
+
+/// The job of a step that moves the data, as it was decided.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct StepMigration {
+    /// Can the Release before run on the data after it?
+    pub reversible: bool,
+    /// Hash of the Release's `migration`: another one is not run in its place. Empty in records of older operators.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub digest: String,
+    /// Longest that it may take, in seconds.
+    pub deadline_seconds: i64,
+}
+
+impl UpgradeStep {
+    /// Does it change the data so that the Release before cannot run on it?
+    pub fn is_irreversible(&self) -> bool {
+        self.migration.as_ref().is_some_and(|migration| !migration.reversible)
+    }
+}
+
+/// How patiently a way is gone: as its campaign said when it began, or as an edit by hand is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct UpgradeTerms {
+    /// What to do if it fails.
+    pub on_failure: OnFailure,
+    /// How long it is watched before it is done, in seconds.
+    pub soak_seconds: i64,
+    /// Longest that pods may take to be ready, and a verification to succeed, each, in seconds.
+    pub progress_deadline_seconds: i64,
+    /// Longest that a backup may take, in seconds.
+    pub backup_deadline_seconds: i64,
+}
+
+/// The last change of an instance's data that cannot be undone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PointOfNoReturn {
+    /// Name of the Release whose migration changed it: no older one can run on the data.
+    pub release: String,
+    /// Version of that Release, as its scheme writes it.
+    pub version: String,
+    /// When the migration was done.
+    pub at: Time,
+    /// Name of the migration's Job. The annotation `gotocloud.amue.fr/restored` names it once the data is restored.
+    pub migration: String,
+    /// The backup that was taken before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backup: Option<String>,
+}
+
+impl UpgradeStatus {
+    /// The present step; `None` if the way has none, as one that was refused.
+    pub fn present_step(&self) -> Option<&UpgradeStep> {
+        self.steps.get(self.step_index())
+    }
+
+    /// Name of the Release that the present step ends at.
+    pub fn step_end(&self) -> &str {
+        self.present_step().map_or(&self.to, |step| &step.release)
+    }
+
+    /// Name of the Release that the present step started from.
+    pub fn step_start(&self) -> &str {
+        let before = self.step_index().checked_sub(1);
+        before.and_then(|before| self.steps.get(before)).map_or(&self.from, |step| &step.release)
+    }
+
+    /// Place of the present step among [`Self::steps`].
+    pub fn step_index(&self) -> usize {
+        usize::try_from(self.step).unwrap_or(usize::MAX)
+    }
 }
 
 /// Where an upgrade is.

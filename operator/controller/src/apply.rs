@@ -2,6 +2,7 @@
 
 use crate::{
     children::{Children, InstanceRef, Seen},
+    guard::Guard,
     metrics::Metrics,
     watching::resource,
 };
@@ -32,6 +33,8 @@ pub struct Cluster {
     pub children: Arc<Children>,
     /// What is counted.
     pub metrics: Metrics,
+    /// Whether this process may write. The client asks it before each request; who writes by other ways asks it too.
+    pub guard: Guard,
 }
 
 /// What is remembered while one plan is carried out.

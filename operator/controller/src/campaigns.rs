@@ -9,6 +9,7 @@ use crate::{
     apply::explained,
     catalogue::{Catalogue, Change, reference},
     children::InstanceRef,
+    decided::Pass,
     reconcile::Context,
 };
 use gotocloud_api::{
@@ -152,6 +153,7 @@ impl Runner {
 
     /// Looks at every campaign that goes on, or that changed.
     async fn look(&mut self, news: News) {
+        let pass = self.known.context.begins_pass();
         let campaigns = self.known.catalogue.campaigns.state();
         self.live.retain(|name, live| {
             campaigns.iter().any(|one| one.name_any() == *name && one.metadata.uid.as_ref() == Some(&live.uid))
@@ -166,6 +168,10 @@ impl Runner {
             }
             self.carry_on(&campaign, &news).await;
         }
+        let is_at_rest = self.live.values().all(|live| {
+            !live.is_untold && live.view.changes.is_empty() && live.look_again.is_none_or(|again| again > pass.at)
+        });
+        self.known.context.decided.campaigns(Pass { is_at_rest, ..pass });
     }
 
     /// Keeps up what people change where, beside campaigns.

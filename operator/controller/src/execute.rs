@@ -14,6 +14,7 @@ use gotocloud_planner::{
     plan::{DatabaseRequest, InstanceMetadata},
     retry::ErrorClass,
     secrets::SecretRequest,
+    upgrade,
 };
 use k8s_openapi::{
     ByteString,
@@ -48,6 +49,16 @@ pub struct Done {
     pub released: bool,
 }
 
+/// What came of writing a status.
+pub enum Written {
+    /// The Instance as it is now.
+    Stored(Box<Instance>),
+    /// It is gone.
+    Gone,
+    /// It changed since it was seen: it has to be looked at anew.
+    Outdated,
+}
+
 impl Executor {
     /// Carries out the steps for an Instance, up to the first that fails.
     pub async fn carry_out(
@@ -73,7 +84,7 @@ impl Executor {
                 Step::DropDatabase(request) => {
                     self.on_server(request, Operation::Clear).await.map(|carried| done.left.extend(left(carried)))
                 }
-                Step::Remove(key) => self.cluster.remove(owner, key).await,
+                Step::Remove(key) | Step::RemoveReplaced(key) => self.cluster.remove(owner, key).await,
                 Step::Release => self.release(instance).await.map(|()| done.released = true),
             };
             if let Err(failure) = result {
@@ -102,29 +113,29 @@ impl Executor {
         api.patch(name, &parameters, &Patch::Apply(&manifest)).await.map_err(|error| of_instance(&error))
     }
 
-    /// Writes the Instance's status; gives back the Instance as it is then, or none where it is gone.
+    /// Writes the Instance's status over the Instance it was computed from.
     pub async fn write_status(
         &self,
         instance: &Instance,
         status: &gotocloud_api::InstanceStatus,
-    ) -> Result<Option<Instance>, Failure> {
-        let mut manifest = json!({
+    ) -> Result<Written, Failure> {
+        let metadata = &instance.metadata;
+        let manifest = json!({
             "apiVersion": format!("{}/{}", gotocloud_api::GROUP, gotocloud_api::VERSION),
             "kind": "Instance",
-            "metadata": {"name": instance.metadata.name, "namespace": instance.metadata.namespace},
+            "metadata": {
+                "name": metadata.name, "namespace": metadata.namespace, "resourceVersion": metadata.resource_version,
+            },
             "status": status,
         });
-        // A step of an upgrade follows from the spec as it was seen: where that has changed, the step is not taken.
-        if instance.status.as_ref().and_then(|status| status.upgrade.as_ref()) != status.upgrade.as_ref() {
-            manifest["metadata"]["resourceVersion"] = json!(instance.metadata.resource_version);
-        }
-        let api = self.instances(instance);
+
         let parameters = PatchParams::apply(names::FIELD_MANAGER).force();
         self.cluster.metrics.writes.with_label_values(&["patch", "Instance/status"]).inc();
-        let name = instance.metadata.name.as_deref().unwrap_or_default();
-        match api.patch_status(name, &parameters, &Patch::Apply(&manifest)).await {
-            Ok(written) => Ok(Some(written)),
-            Err(kube::Error::Api(status)) if status.code == 404 => Ok(None),
+        let name = metadata.name.as_deref().unwrap_or_default();
+        match self.instances(instance).patch_status(name, &parameters, &Patch::Apply(&manifest)).await {
+            Ok(written) => Ok(Written::Stored(Box::new(written))),
+            Err(kube::Error::Api(status)) if status.code == 404 => Ok(Written::Gone),
+            Err(kube::Error::Api(status)) if status.code == 409 => Ok(Written::Outdated),
             Err(error) => Err(of_instance(&error)),
         }
     }
@@ -146,6 +157,15 @@ impl Executor {
             pods.logs(&last, &parameters).await
         };
         log.await.unwrap_or_else(|error: kube::Error| format!("its log cannot be read: {}", explained(&error)))
+    }
+
+    /// Names of the pods in a namespace that can write to an instance's data.
+    pub async fn writers(&self, namespace: &str) -> Result<Vec<String>, Failure> {
+        let pods: Api<Pod> = Api::namespaced(self.cluster.client.clone(), namespace);
+        let key = ObjectKey::new(Kind::Namespace, "", namespace);
+
+        let pods = pods.list(&ListParams::default()).await.map_err(|error| failure(&key, &error))?;
+        Ok(upgrade::writers(&pods.items))
     }
 
     fn instances(&self, instance: &Instance) -> Api<Instance> {
@@ -229,6 +249,12 @@ impl Executor {
 
     async fn on_server(&self, request: &DatabaseRequest, operation: Operation<'_>) -> Result<Carried, Failure> {
         let administrator = self.administrator(request).await?;
+        self.cluster.guard.may_write().map_err(|error| Failure {
+            class: ErrorClass::Unavailable,
+            reason: Reason::ApiUnavailable,
+            message: error.to_string(),
+        })?;
+
         let name = operation.name();
         let result = self.servers.carry_out(request, &administrator, operation).await;
         let outcome = if result.is_ok() { "ok" } else { "failed" };

@@ -8,9 +8,7 @@ use crate::{
     metrics::Metrics,
     reconcile::Context,
 };
-use gotocloud_api::{
-    Application, ChangeFreeze, Establishment, Instance, Platform, Release, names, platform::RetainedData,
-};
+use gotocloud_api::{Instance, names, platform::RetainedData};
 use gotocloud_planner::{fleet, inputs};
 use kube::{
     Api, Client, Resource, ResourceExt as _,
@@ -117,9 +115,17 @@ pub struct Fleet {
 }
 
 impl Fleet {
+    /// What writes the statuses of what a context knows.
+    pub fn of(client: Client, context: &Context) -> Self {
+        let cluster = &context.executor.cluster;
+        let catalogue = Arc::clone(&context.catalogue);
+        Self { client, catalogue, children: Arc::clone(&cluster.children), metrics: cluster.metrics.clone() }
+    }
+
     /// Writes what changed, each time something may have, until `changes` has no more senders.
     pub async fn run(self, mut changes: UnboundedReceiver<Change>, context: Arc<Context>) {
-        let mut dirty = Dirty::default();
+        // What changed before anybody listened.
+        let mut dirty = Dirty { everything: true, ..Dirty::default() };
         let mut looked = tokio::time::Instant::now();
         let mut complete = tokio::time::Instant::now();
         loop {
@@ -168,7 +174,7 @@ impl Fleet {
             if concerned(&dirty.applications, &name) {
                 let of_it = instances.iter().filter(|instance| instance.spec.application == name).map(AsRef::as_ref);
                 let status = fleet::application(&one, of_it, now);
-                is_done &= self.patch::<Application>(&name, one.status.as_ref() == Some(&status), &status).await;
+                is_done &= self.patch(&*one, one.status.as_ref() == Some(&status), &status).await;
             }
         }
         for one in self.catalogue.releases.state() {
@@ -177,7 +183,7 @@ impl Fleet {
                 let application = self.catalogue.applications.get(&ObjectRef::new(&one.spec.application));
                 let of_it = instances.iter().filter(|instance| instance.spec.application == one.spec.application);
                 let status = fleet::release(&one, application.as_deref(), of_it.map(AsRef::as_ref), now);
-                is_done &= self.patch::<Release>(&name, one.status.as_ref() == Some(&status), &status).await;
+                is_done &= self.patch(&*one, one.status.as_ref() == Some(&status), &status).await;
             }
         }
         for one in self.catalogue.platforms.state() {
@@ -186,7 +192,7 @@ impl Fleet {
                 let missing = fleet::missing_apis(&one, &served);
                 let status =
                     fleet::platform(&one, instances.iter().map(AsRef::as_ref), self.retained(&name), &missing, now);
-                is_done &= self.patch::<Platform>(&name, one.status.as_ref() == Some(&status), &status).await;
+                is_done &= self.patch(&*one, one.status.as_ref() == Some(&status), &status).await;
             }
         }
         let establishments = self.catalogue.establishments.state();
@@ -194,8 +200,7 @@ impl Fleet {
             let zones: BTreeSet<&str> = establishments.iter().map(|one| one.spec.time_zone.as_str()).collect();
             for one in self.catalogue.freezes.state() {
                 let status = fleet::freeze(&one, zones.iter().copied(), now);
-                is_done &=
-                    self.patch::<ChangeFreeze>(&one.name_any(), one.status.as_ref() == Some(&status), &status).await;
+                is_done &= self.patch(&*one, one.status.as_ref() == Some(&status), &status).await;
             }
         }
         for one in &establishments {
@@ -204,27 +209,31 @@ impl Fleet {
                 let of_it = self.catalogue.of_establishment(&name);
                 let all = establishments.iter().map(AsRef::as_ref);
                 let status = fleet::establishment(one, of_it.iter().map(AsRef::as_ref), all, now);
-                is_done &= self.patch::<Establishment>(&name, one.status.as_ref() == Some(&status), &status).await;
+                is_done &= self.patch(&**one, one.status.as_ref() == Some(&status), &status).await;
             }
         }
         is_done
     }
 
-    async fn patch<K>(&self, name: &str, is_same: bool, status: &impl Serialize) -> bool
+    /// Writes a status over the object that it was computed from; false if that has to be done again.
+    async fn patch<K>(&self, of: &K, is_same: bool, status: &impl Serialize) -> bool
     where
         K: Resource<DynamicType = (), Scope = ClusterResourceScope> + Clone + Debug + DeserializeOwned,
     {
         if is_same {
             return true;
         }
-        let kind = K::kind(&());
-        let manifest =
-            json!({"apiVersion": K::api_version(&()), "kind": kind, "metadata": {"name": name}, "status": status});
+
+        let (kind, name) = (K::kind(&()), of.name_any());
+        let metadata = json!({"name": name, "resourceVersion": of.meta().resource_version});
+        let manifest = json!({"apiVersion": K::api_version(&()), "kind": kind, "metadata": metadata, "status": status});
         self.metrics.writes.with_label_values(&["patch", &format!("{kind}/status")]).inc();
         let parameters = PatchParams::apply(names::FIELD_MANAGER).force();
-        match Api::<K>::all(self.client.clone()).patch_status(name, &parameters, &Patch::Apply(&manifest)).await {
+        match Api::<K>::all(self.client.clone()).patch_status(&name, &parameters, &Patch::Apply(&manifest)).await {
             Ok(_) => true,
             Err(kube::Error::Api(status)) if status.code == 404 => true,
+            // It changed since: the watch shows how.
+            Err(kube::Error::Api(status)) if status.code == 409 => false,
             Err(error) => {
                 tracing::warn!(%kind, name, %error, "a status was not written; it is tried again");
                 false

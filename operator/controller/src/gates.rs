@@ -6,7 +6,11 @@ use crate::{
     children::InstanceRef,
     clock::Clock,
 };
-use futures::future::join_all;
+use futures::{
+    StreamExt as _,
+    future::join_all,
+    stream::{self, FuturesUnordered},
+};
 use gotocloud_api::{Instance, campaign::Gate, names, upgrade::UpgradePhase};
 use gotocloud_planner::{
     campaign::gates::{self, Question, STEP, Series},
@@ -17,16 +21,21 @@ use jiff::Timestamp;
 use kube::runtime::reflector::ObjectRef;
 use serde_json::Value;
 use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    collections::{HashMap, HashSet},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
-use tokio::sync::mpsc::UnboundedSender;
+use tokio::{sync::mpsc::UnboundedSender, time::MissedTickBehavior};
 
 /// How often gates are asked.
 const EVERY: Duration = Duration::from_secs(15);
 /// Longest wait for an answer.
 const TIMEOUT: Duration = Duration::from_secs(10);
+/// How many targets one Prometheus is asked about at the same time.
+const AT_ONCE: usize = 4;
 
 /// What gates say, as last asked.
 #[derive(Default)]
@@ -45,32 +54,88 @@ impl Gatekeeper {
         reading.unwrap_or_else(|| Gates::Unknown("its gates have not been asked yet".into()))
     }
 
-    /// Asks the gates of all that wait for them, again and again; sends those whose answer changed to `changed`.
+    /// Asks the gates of all that wait for them, again and again; sends those whose answer changed to `changed`. Each
+    /// Prometheus is asked on its own: while one is silent, the others answer.
     pub async fn run(&self, catalogue: Arc<Catalogue>, clock: Clock, changed: UnboundedSender<InstanceRef>) {
+        let mut rounds = FuturesUnordered::new();
+        let mut busy = HashSet::new();
+        let mut time = tokio::time::interval_at(tokio::time::Instant::now() + EVERY, EVERY);
+        time.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            tokio::time::sleep(EVERY).await;
-            let waiting: Vec<Arc<Instance>> =
-                catalogue.instances.state().into_iter().filter(|one| is_waiting(one)).collect();
-            let mut readings = HashMap::new();
-            for instance in waiting {
-                let gates = of(&instance, &catalogue);
-                if gates.is_empty() {
-                    continue;
+            tokio::select! {
+                _ = time.tick() => {
+                    let waiting = waiting(&catalogue);
+                    self.keep_only(waiting.values().flatten());
+                    for (server, targets) in waiting {
+                        // One that has not answered all of the last round is not asked more.
+                        if busy.insert(server.clone()) {
+                            let asker = Asker { catalogue: &catalogue, clock: &clock, changed: &changed };
+                            rounds.push(self.round(server, targets, asker));
+                        }
+                    }
                 }
-                let Some(since) = since(&instance) else { continue };
-                let said = join_all(gates.iter().map(|gate| ask(gate, &instance, &catalogue, &clock))).await;
-                readings.insert(reference(&instance), (since, gates::together(said)));
-            }
-            let before =
-                std::mem::replace(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner), readings.clone());
-            for (who, reading) in readings {
-                if before.get(&who) != Some(&reading) {
-                    // Nobody listens any more only while the process ends.
-                    let _ = changed.send(who);
-                }
+                Some(server) = rounds.next() => drop(busy.remove(&server)),
             }
         }
     }
+
+    /// Asks one Prometheus about all that wait for it. Each answer counts as soon as it is there.
+    async fn round(&self, server: Server, targets: Vec<Arc<Instance>>, asker: Asker<'_>) -> Server {
+        let is_silent = AtomicBool::new(false);
+        let questions = targets.into_iter().map(|instance| {
+            let (server, is_silent) = (&server, &is_silent);
+            async move {
+                let gates = of(&instance, asker.catalogue);
+                let Some(since) = since(&instance) else { return };
+                let said =
+                    join_all(gates.iter().map(|gate| ask(gate, &instance, server, is_silent, asker.clock))).await;
+                self.note(&reference(&instance), &(since, gates::together(said)), asker.changed);
+            }
+        });
+        stream::iter(questions).buffer_unordered(AT_ONCE).collect::<()>().await;
+        server
+    }
+
+    /// Takes in an answer, and tells whom it concerns if it is another than before.
+    fn note(&self, who: &InstanceRef, reading: &(Timestamp, Gates), changed: &UnboundedSender<InstanceRef>) {
+        let before = self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(who.clone(), reading.clone());
+        if before.as_ref() != Some(reading) {
+            // Nobody listens any more only while the process ends.
+            let _ = changed.send(who.clone());
+        }
+    }
+
+    fn keep_only<'i>(&self, waiting: impl Iterator<Item = &'i Arc<Instance>>) {
+        let waiting: HashSet<InstanceRef> = waiting.map(|instance| reference(instance)).collect();
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).retain(|who, _| waiting.contains(who));
+    }
+}
+
+/// The address of the Prometheus that a target's platform names; `None` if it names none.
+type Server = Option<String>;
+
+/// What a round of questions needs beside its targets.
+#[derive(Clone, Copy)]
+struct Asker<'a> {
+    catalogue: &'a Catalogue,
+    clock: &'a Clock,
+    changed: &'a UnboundedSender<InstanceRef>,
+}
+
+/// All that wait for their gates, by the Prometheus that is asked about them.
+fn waiting(catalogue: &Catalogue) -> HashMap<Server, Vec<Arc<Instance>>> {
+    let mut by_server: HashMap<Server, Vec<Arc<Instance>>> = HashMap::new();
+    for instance in catalogue.instances.state() {
+        if is_waiting(&instance) && !of(&instance, catalogue).is_empty() {
+            by_server.entry(server(&instance, catalogue)).or_default().push(instance);
+        }
+    }
+    by_server
+}
+
+fn server(instance: &Instance, catalogue: &Catalogue) -> Server {
+    let platform = inputs::placed_on(instance).and_then(|name| catalogue.platforms.get(&ObjectRef::new(name)))?;
+    platform.spec.monitoring.as_ref()?.prometheus_url.clone()
 }
 
 /// Is it in a phase that its gates decide about?
@@ -94,11 +159,12 @@ fn of(instance: &Instance, catalogue: &Catalogue) -> Vec<Gate> {
     waves.filter(|wave| wave.name == rollout.wave).flat_map(|wave| wave.gates.clone()).collect()
 }
 
-async fn ask(gate: &Gate, instance: &Instance, catalogue: &Catalogue, clock: &Clock) -> Gates {
+async fn ask(gate: &Gate, instance: &Instance, server: &Server, is_silent: &AtomicBool, clock: &Clock) -> Gates {
     let since = since(instance).unwrap_or_else(|| clock.now());
     if let Some(check) = gate.health_check {
         return gates::checked(gate, check, instance, since, clock.now());
     }
+
     let promql = gate.promql.as_deref().unwrap_or_default();
     let namespace = names::workload_namespace(inputs::name_of(instance));
     let establishment = &instance.spec.establishment;
@@ -106,16 +172,24 @@ async fn ask(gate: &Gate, instance: &Instance, catalogue: &Catalogue, clock: &Cl
     let Some(question) = gates::question(gate, promql, &namespace, name, establishment, since, clock.now()) else {
         return gates::too_short(gate);
     };
-    let platform = inputs::placed_on(instance).and_then(|name| catalogue.platforms.get(&ObjectRef::new(name)));
-    let monitoring = platform.as_ref().and_then(|platform| platform.spec.monitoring.as_ref());
-    let answer = match monitoring.and_then(|monitoring| monitoring.prometheus_url.as_deref()) {
+    let answer = match server {
         None => Err("the Platform names no Prometheus: set spec.monitoring.prometheusUrl".to_owned()),
-        Some(url) => match tokio::time::timeout(TIMEOUT, query(url, &question)).await {
-            Err(_) => Err(format!("{url} did not answer in {} s", TIMEOUT.as_secs())),
-            Ok(answer) => answer,
-        },
+        Some(url) => answer(url, &question, is_silent).await,
     };
     gates::judge(gate, &question, &answer)
+}
+
+/// What a Prometheus answers. One that was silent once is not asked again in the same round.
+async fn answer(url: &str, question: &Question, is_silent: &AtomicBool) -> Result<Vec<Series>, String> {
+    let silence = || Err(format!("{url} did not answer in {} s", TIMEOUT.as_secs()));
+    if is_silent.load(Ordering::Relaxed) {
+        return silence();
+    }
+    let Ok(answer) = tokio::time::timeout(TIMEOUT, query(url, question)).await else {
+        is_silent.store(true, Ordering::Relaxed);
+        return silence();
+    };
+    answer
 }
 
 /// Asks a Prometheus for the samples of a range.
@@ -188,6 +262,22 @@ mod tests {
             .unwrap();
         let said = String::from_utf8_lossy(&output.stdout);
         assert!(output.status.success() && said.contains("1 passed"), "{said}");
+    }
+
+    #[tokio::test]
+    async fn a_prometheus_that_is_silent_is_waited_for_once_in_a_round() {
+        // Whoever connects waits for ever: nobody accepts.
+        let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", silent.local_addr().unwrap());
+        let now = Timestamp::now();
+        let question = Question { query: "up".to_owned(), from: now, until: now };
+        let is_silent = AtomicBool::new(false);
+        let begun = std::time::Instant::now();
+        for _ in 0..20 {
+            let said = answer(&url, &question, &is_silent).await.unwrap_err();
+            assert!(said.contains("did not answer in 10 s"), "{said}");
+        }
+        assert!(begun.elapsed() < TIMEOUT * 2, "20 targets took {:?}", begun.elapsed());
     }
 
     #[test]

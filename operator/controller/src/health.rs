@@ -1,9 +1,15 @@
 //! Is the operator alive, and does it see what it should?
 
-use crate::metrics::Metrics;
-use axum::{Router, extract::State, http::StatusCode, routing::get};
+use crate::{decided::Decided, metrics::Metrics};
+use axum::{
+    Router,
+    extract::State,
+    http::{StatusCode, header::CONTENT_TYPE},
+    response::IntoResponse,
+    routing::get,
+};
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     future::Future,
     net::SocketAddr,
     sync::{Arc, Mutex, PoisonError},
@@ -46,9 +52,11 @@ impl Watches {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
     }
 
-    /// Have all watches seen everything at least once?
-    pub fn all_synced(&self) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).values().all(|(state, _)| *state != WatchState::Starting)
+    /// Those that have not seen everything once.
+    pub fn starting(&self) -> BTreeSet<String> {
+        let watches = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let starting = watches.iter().filter(|(_, (state, _))| *state == WatchState::Starting);
+        starting.map(|(name, _)| name.clone()).collect()
     }
 
     /// Those that do not follow.
@@ -64,18 +72,20 @@ impl Watches {
     }
 }
 
-/// Answers `/livez`, `/readyz` and `/metrics` on `address` until `stop` completes.
+/// Answers `/livez`, `/readyz`, `/decided` and `/metrics` on `address` until `stop` completes.
 pub async fn serve(
     address: SocketAddr,
     watches: Watches,
+    decided: Decided,
     metrics: Metrics,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> std::io::Result<()> {
     let listener = tokio::net::TcpListener::bind(address).await?;
-    tracing::info!(address = %listener.local_addr()?, "answering /livez, /readyz and /metrics");
+    tracing::info!(address = %listener.local_addr()?, "answering /livez, /readyz, /decided and /metrics");
     let router = Router::new()
         .route("/livez", get(|| async { "ok" }))
         .route("/readyz", get(ready))
+        .route("/decided", get(move || std::future::ready(told(&decided))))
         .route("/metrics", get(measured))
         .with_state((watches, metrics));
     axum::serve(listener, router).with_graceful_shutdown(stop).await
@@ -88,6 +98,11 @@ async fn ready(State((watches, _)): State<(Watches, Metrics)>) -> (StatusCode, S
     } else {
         (StatusCode::SERVICE_UNAVAILABLE, format!("watches that do not follow:\n{}\n", behind.join("\n")))
     }
+}
+
+fn told(decided: &Decided) -> impl IntoResponse + use<> {
+    let answer = serde_json::to_string(&decided.answer()).unwrap_or_default();
+    ([(CONTENT_TYPE, "application/json")], answer)
 }
 
 async fn measured(State((_, metrics)): State<(Watches, Metrics)>) -> (StatusCode, Vec<u8>) {

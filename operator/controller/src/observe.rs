@@ -36,11 +36,13 @@ pub struct Observation {
     served: BTreeSet<Kind>,
     operator: Arc<OperatorIdentity>,
     releases: Graph,
-    target: Option<Arc<Release>>,
+    ahead: Vec<(String, Option<Arc<Release>>)>,
     rehearsed: Option<Arc<Release>>,
     /// How carefully its way to another release is gone.
     pub terms: Terms,
     gates: Gates,
+    /// Names of the pods that can write to its data; `None` if nobody looked.
+    pub writers: Option<Vec<String>>,
     /// The end of the log of a migration that failed.
     pub migration_log: String,
     /// The end of the log of a rehearsed migration that failed.
@@ -87,7 +89,12 @@ impl Observation {
             })
             .collect();
         let releases = catalogue.graph(&spec.application);
-        let target = upgrade::target(&instance).and_then(|name| catalogue.releases.get(&ObjectRef::new(name)));
+        let ahead = upgrade::ahead(&instance, &releases);
+        let ahead = ahead.into_iter().map(|name| {
+            let release = catalogue.releases.get(&ObjectRef::new(&name));
+            (name, release)
+        });
+        let ahead = ahead.collect();
         let rehearsed = rehearsal::target_of(&instance).or(instance.spec.rehearse.as_deref());
         let rehearsed = rehearsed.and_then(|name| catalogue.releases.get(&ObjectRef::new(name)));
         let terms = terms(&instance, catalogue, establishment.as_deref(), now);
@@ -104,13 +111,20 @@ impl Observation {
             served,
             operator,
             releases,
-            target,
+            ahead,
             rehearsed,
             gates,
             terms,
+            writers: None,
             migration_log: String::new(),
             rehearsal_log: String::new(),
         }
+    }
+
+    /// Does the present phase of its way ask that nobody writes to the data?
+    pub fn asks_for_quiet(&self) -> bool {
+        let record = upgrade::record(&self.instance, &self.releases);
+        record.is_some_and(|record| upgrade::wants(&record).asks_for_quiet())
     }
 
     /// Looks at the Instance's objects.
@@ -151,9 +165,10 @@ impl Observation {
             pinned,
             database_assured,
             operator: &self.operator,
+            writers: self.writers.clone(),
             way: Way {
                 releases: &self.releases,
-                target: self.target.as_deref(),
+                ahead: self.ahead.iter().map(|(name, release)| (name.clone(), release.as_deref())).collect(),
                 rehearsed: self.rehearsed.as_deref(),
                 terms: self.terms.clone(),
                 gates: self.gates.clone(),

@@ -4,12 +4,14 @@ use crate::{
     catalogue::{Catalogue, reference},
     children::InstanceRef,
     clock::Clock,
-    execute::Executor,
+    decided::{Decided, Pass},
+    execute::{Executor, Written},
     gates::Gatekeeper,
+    health::Watches,
     metrics::Metrics,
     observe::Observation,
 };
-use gotocloud_api::{Instance, names, rehearsal::RehearsalPhase, upgrade::UpgradePhase};
+use gotocloud_api::{Instance, conditions::Reason, names, rehearsal::RehearsalPhase, upgrade::UpgradePhase};
 use gotocloud_planner::{
     Kind, Verdict,
     campaign::terms::look_again,
@@ -44,6 +46,10 @@ use std::{
 
 /// How often what failed of a rehearsal is tried again.
 const ASIDE_RETRY: Duration = Duration::from_secs(15);
+/// How soon an Instance that changed while it was worked on is looked at anew, if no watch shows the change sooner.
+const OUTDATED_RETRY: Duration = Duration::from_secs(1);
+/// How often it is looked whether pods that were told to end have ended: nothing watches them.
+const WRITERS_RETRY: Duration = Duration::from_secs(2);
 /// How often an Instance whose removals are held looks whether they still are.
 const HELD_RETRY: Duration = Duration::from_secs(5);
 
@@ -69,6 +75,10 @@ pub struct Context {
     pub memory: Mutex<Memory>,
     /// What the gates of campaigns say of their targets.
     pub gates: Gatekeeper,
+    /// How the watches stand.
+    pub watches: Watches,
+    /// By which time everything was decided.
+    pub decided: Decided,
     /// What time it is.
     pub clock: Clock,
 }
@@ -109,6 +119,13 @@ impl Context {
     /// Notes the kinds the cluster serves.
     pub fn set_served(&self, served: BTreeSet<Kind>) {
         *self.served.write().unwrap_or_else(PoisonError::into_inner) = served;
+    }
+
+    /// Forgets what an earlier term of this process remembered: another may have acted since.
+    pub fn begin_anew(&self) {
+        *self.memory() = Memory::default();
+        self.decided.clear();
+        self.active.store(0, Ordering::Relaxed);
     }
 
     /// The Instance as last written, where the watch is behind.
@@ -194,6 +211,23 @@ impl Context {
         memory.by_instance.remove(who);
         memory.held.remove(who);
         memory.ledger.wish(&who.to_string(), 0, now);
+        drop(memory);
+        self.decided.forget(who);
+    }
+
+    /// A look at all campaigns that begins now. What it knew is only counted where somebody sets the clock, and asks.
+    pub fn begins_pass(&self) -> Pass {
+        let version = |text: Option<&str>| text.and_then(|text| text.parse().ok()).unwrap_or(0);
+        let seen = match self.clock {
+            Clock::Machine => 0,
+            Clock::File(_) => {
+                let (instances, campaigns) = (self.catalogue.instances.state(), self.catalogue.campaigns.state());
+                let instances = instances.iter().map(|one| version(one.metadata.resource_version.as_deref()));
+                let campaigns = campaigns.iter().map(|one| version(one.metadata.resource_version.as_deref()));
+                instances.chain(campaigns).max().unwrap_or(0)
+            }
+        };
+        Pass { at: self.clock.now(), seen, is_at_rest: false }
     }
 }
 
@@ -234,11 +268,16 @@ pub async fn reconcile(watched: Arc<Instance>, context: Arc<Context>) -> Result<
 /// One pass; gives how long to wait for the next where nothing will tell.
 async fn pass(context: &Context, who: &InstanceRef, instance: Arc<Instance>) -> Result<Option<Duration>, Failure> {
     let begun = Instant::now();
+    let decided_by = context.clock.now();
+    may_be_deleted(context, &instance)?;
     let children = &context.executor.cluster.children;
     let assured = context.memory().by_instance.get(who).and_then(|one| one.database_assured.clone());
     let assured = assured.map(|(_, assured)| assured);
     let mut observation = context.observe(who, Arc::clone(&instance));
     (observation.migration_log, observation.rehearsal_log) = logs(context, who, &instance).await;
+    if observation.asks_for_quiet() {
+        observation.writers = Some(context.executor.writers(&names::workload_namespace(&who.name)).await?);
+    }
     let mut snapshot = observation.snapshot(observation.look(children), None, assured.as_ref());
     let mut plan = instance::plan(&snapshot);
     if let Verdict::NeedsPinned(key) = &plan.verdict {
@@ -250,9 +289,14 @@ async fn pass(context: &Context, who: &InstanceRef, instance: Arc<Instance>) -> 
     let removal = judge_removals(context, who, &observation, removals);
     context.metrics().duration.with_label_values(&["plan"]).observe(begun.elapsed().as_secs_f64());
     let begun = Instant::now();
+    let mut stored = Arc::clone(&instance);
     if let Some(metadata) = &plan.metadata {
-        let labelled = context.executor.label(&instance, metadata).await?;
-        context.written(who, Arc::new(labelled));
+        let labelled = Arc::new(context.executor.label(&instance, metadata).await?);
+        context.written(who, Arc::clone(&labelled));
+        // What is reported follows from the spec that was seen: over another it is not written.
+        if labelled.metadata.generation == instance.metadata.generation && labelled.status == instance.status {
+            stored = labelled;
+        }
     }
     let steps = plan.steps_allowed(removal == Removal::Allowed);
     let (done, failure) = context.executor.carry_out(&instance, who, &steps).await;
@@ -282,7 +326,10 @@ async fn pass(context: &Context, who: &InstanceRef, instance: Arc<Instance>) -> 
     let now = context.clock.now();
     let report = instance::report(&after, &plan, &outcome, now);
     let (way, rehearsed) = (report.status.upgrade.clone(), report.status.rehearsal.clone());
-    let untold = tell(context, who, &instance, report).await?;
+    let untold = tell(context, who, &stored, report).await?;
+    if untold.is_none() {
+        context.decided.instance(who, decided_by);
+    }
     match outcome.failure {
         Some(failure) => Err(failure),
         None => Ok(match removal {
@@ -292,12 +339,29 @@ async fn pass(context: &Context, who: &InstanceRef, instance: Arc<Instance>) -> 
                 // What failed beside it is tried again.
                 let aside = outcome.aside.is_some().then_some(ASIDE_RETRY);
                 let until = |at: Timestamp| Duration::try_from(at.duration_since(now)).ok();
-                [untold, again.and_then(until), rehearsed.and_then(until), aside].into_iter().flatten().min()
+                let attested = instance::attested_from(&instance, now).and_then(until);
+                let writers = plan.writers.is_some().then_some(WRITERS_RETRY);
+                let rehearsed = rehearsed.and_then(until);
+                [untold, again.and_then(until), attested, rehearsed, aside, writers].into_iter().flatten().min()
             }
             Removal::Settling => Some(Duration::try_from(SETTLE).unwrap_or(HELD_RETRY)),
             Removal::Held { .. } => Some(HELD_RETRY),
         }),
     }
+}
+
+/// What is deleted goes with all it is made of: that has to be known.
+fn may_be_deleted(context: &Context, instance: &Instance) -> Result<(), Failure> {
+    let unlisted = context.watches.starting();
+    if instance.metadata.deletion_timestamp.is_none() || unlisted.is_empty() {
+        return Ok(());
+    }
+    let unlisted: Vec<String> = unlisted.into_iter().collect();
+    Err(Failure {
+        class: ErrorClass::Unavailable,
+        reason: Reason::ApiUnavailable,
+        message: format!("it is deleted once these can be listed: {}", unlisted.join(", ")),
+    })
 }
 
 /// May the plan's removals be carried out? Notes the wish, so that the whole fleet's is known.
@@ -344,8 +408,11 @@ async fn tell(
     if !is_news {
         return Ok(None);
     }
-    let Some(written) = context.executor.write_status(instance, &report.status).await? else { return Ok(None) };
-    context.written(who, Arc::new(written));
+    match context.executor.write_status(instance, &report.status).await? {
+        Written::Stored(written) => context.written(who, Arc::new(*written)),
+        Written::Gone => return Ok(None),
+        Written::Outdated => return Ok(Some(OUTDATED_RETRY)),
+    }
     let regarding = instance.object_ref(&());
     for event in report.events {
         context.publish(&regarding, "Reconcile", event.warning, event.reason.to_string(), &event.message).await;

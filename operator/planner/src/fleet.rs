@@ -5,6 +5,7 @@ use crate::{
     grouping::groupings_of,
     inputs::{placed_on, release_name, size_of},
     objects::Kind,
+    upgrade,
 };
 use gotocloud_api::{
     Application, ApplicationStatus, ChangeFreeze, ChangeFreezeStatus, Establishment, EstablishmentStatus, Instance,
@@ -91,7 +92,7 @@ pub fn release<'a>(
 ) -> ReleaseStatus {
     let before = release.status.as_ref().map_or(&[][..], |status| &status.conditions);
     let name = release.metadata.name.as_deref();
-    let uses = |instance: &&Instance| release_name(instance) == name;
+    let uses = |instance: &&Instance| name.is_some_and(|name| uses(instance, name));
     let verdict = match application {
         None => Err((
             Reason::ApplicationNotFound,
@@ -113,6 +114,24 @@ pub fn release<'a>(
     }
 }
 
+/// Does the Instance run the Release, go to it, or may it have to go back to it?
+fn uses(instance: &Instance, release: &str) -> bool {
+    if release_name(instance) == Some(release) {
+        return true;
+    }
+    let status = instance.status.as_ref();
+    let rehearsed = status.and_then(|status| status.rehearsal.as_ref()).filter(|one| !one.phase.is_terminal());
+    if rehearsed.is_some_and(|one| one.to == release || one.path.iter().any(|name| name == release)) {
+        return true;
+    }
+
+    let way = status.and_then(|status| status.upgrade.as_ref());
+    way.filter(|way| !way.phase.is_terminal() || upgrade::is_half_way(way)).is_some_and(|way| {
+        let passed = way.steps.iter().map(|step| &step.release).chain(&way.path);
+        way.from == release || passed.into_iter().any(|name| name == release)
+    })
+}
+
 /// What a Platform has to tell, given all instances, the kept data and the APIs it lacks.
 pub fn platform<'a>(
     platform: &Platform,
@@ -128,7 +147,10 @@ pub fn platform<'a>(
     let verdict = if missing.is_empty() {
         Ok(())
     } else {
-        Err((Reason::ApiMissing, format!("its spec needs APIs it does not serve: {}", missing.join(", "))))
+        Err((
+            Reason::ApiMissing,
+            format!("its spec needs APIs that it does not serve, or does not let be listed: {}", missing.join(", ")),
+        ))
     };
     PlatformStatus {
         observed_generation: platform.metadata.generation,

@@ -56,7 +56,13 @@ fn deployment(object: &Value) -> Health {
         return Health::progressing("not yet seen by the deployment controller");
     }
     let count = |field: &str| status[field].as_i64().unwrap_or(0);
-    let (updated, available, all) = (count("updatedReplicas"), count("availableReplicas"), count("replicas"));
+    let updated = count("updatedReplicas");
+    let available = count("availableReplicas");
+    let all = count("replicas");
+
+    if let Some(refused) = replicas_refused(status).filter(|_| updated < wanted || available < wanted) {
+        return Health::progressing(format!("{available} of {wanted} pods available; no other is made: {refused}"));
+    }
     if updated < wanted {
         Health::progressing(format!("{updated} of {wanted} pods updated"))
     } else if all > updated {
@@ -66,6 +72,14 @@ fn deployment(object: &Value) -> Health {
     } else {
         Health::Ready
     }
+}
+
+/// Why the API server refuses pods of a Deployment: a quota, a policy. In its own words, as far as they fit a condition.
+fn replicas_refused(status: &Value) -> Option<String> {
+    let conditions = status["conditions"].as_array()?;
+    let failure = conditions.iter().find(|one| one["type"] == "ReplicaFailure" && one["status"] == "True")?;
+
+    Some(failure["message"].as_str().unwrap_or("no reason given").chars().take(400).collect())
 }
 
 fn cluster(object: &Value) -> Health {
@@ -155,6 +169,15 @@ mod tests {
         assert_eq!(assess(Kind::Deployment, &a_deployment(3, 3, 2, 2)), Health::Ready);
         assert!(matches!(assess(Kind::Deployment, &a_deployment(3, 3, 2, 1)), Health::Progressing(_)));
         assert!(matches!(assess(Kind::Deployment, &a_deployment(3, 3, 1, 2)), Health::Progressing(_)));
+    }
+
+    #[test]
+    fn why_no_pod_is_made_is_told_in_the_words_of_the_api_server() {
+        let mut refused = a_deployment(3, 3, 1, 1);
+        refused["status"]["conditions"] =
+            json!([{"type": "ReplicaFailure", "status": "True", "message": "exceeded quota: size-class"}]);
+        let Health::Progressing(why) = assess(Kind::Deployment, &refused) else { panic!("it is not ready") };
+        assert_eq!(&*why, "1 of 2 pods available; no other is made: exceeded quota: size-class");
     }
 
     #[test]

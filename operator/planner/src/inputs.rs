@@ -138,7 +138,7 @@ pub fn resolve<'a>(snapshot: &Snapshot<'a>) -> Result<Inputs<'a>, Refusal> {
     Ok(inputs)
 }
 
-fn not_found(reason: Reason, kind: &str, name: &str, field: &str) -> Refusal {
+pub(crate) fn not_found(reason: Reason, kind: &str, name: &str, field: &str) -> Refusal {
     Refusal::new(reason, format!("there is no {kind} called {name}: create it, or correct {field}"))
 }
 
@@ -312,7 +312,7 @@ fn apis_are_served(inputs: &Inputs<'_>, served: &BTreeSet<Kind>) -> Result<(), R
         Some((kind, remedy)) => Err(Refusal::new(
             Reason::ApiMissing,
             format!(
-                "the Platform {} does not serve {kind} ({}): {remedy}",
+                "the Platform {} does not serve {kind} ({}), or does not let it be listed: {remedy}",
                 inputs.platform.metadata.name.as_deref().unwrap_or_default(),
                 kind.api_version()
             ),

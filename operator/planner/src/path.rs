@@ -3,11 +3,17 @@
 //! A release says from which versions it is reached; where it says nothing, from any older one. So the releases of an
 //! application are a graph, and the way of an upgrade is its shortest path.
 
+use crate::fingerprint;
 use gotocloud_api::{
     Release,
-    version::{Relation, Version},
+    release::Migration,
+    upgrade::{StepMigration, UpgradeStep},
+    version::{Relation, Version, VersionScheme},
 };
 use std::collections::VecDeque;
+
+/// Longest that a migration may take if its Release does not say, in seconds.
+pub(crate) const MIGRATION_DEADLINE_SECONDS: i64 = 3600;
 
 /// The releases of one application, and which is reached from which.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -18,9 +24,10 @@ pub struct Graph {
 #[derive(Clone, Debug, PartialEq)]
 struct Node {
     name: String,
+    scheme: VersionScheme,
     version: Version,
-    /// What changing to it does to the data.
-    step: StepFacts,
+    /// The job that moves the data of whoever changes to it.
+    migration: Option<StepMigration>,
     /// Those it is reached from, by their place.
     from: Vec<usize>,
 }
@@ -32,6 +39,23 @@ pub struct StepFacts {
     pub migrates: bool,
     /// Can the version before not run on the data after it?
     pub irreversible: bool,
+}
+
+impl StepFacts {
+    fn of(migration: Option<&StepMigration>) -> Self {
+        Self { migrates: migration.is_some(), irreversible: migration.is_some_and(|migration| !migration.reversible) }
+    }
+}
+
+/// A migration as a record keeps it.
+pub(crate) fn recorded(migration: &Migration) -> StepMigration {
+    let asked = migration.deadline.as_ref().and_then(|deadline| deadline.seconds().ok());
+
+    StepMigration {
+        reversible: migration.reversible,
+        digest: fingerprint::of(migration),
+        deadline_seconds: asked.map_or(MIGRATION_DEADLINE_SECONDS, |seconds| seconds.max(1)),
+    }
 }
 
 /// There is no way.
@@ -75,13 +99,10 @@ impl Graph {
         let versions: Vec<Version> = read.iter().map(|(_, version)| version.clone()).collect();
         let nodes = read.into_iter().map(|(release, version)| {
             let from = (0..versions.len()).filter(|&at| is_reached(release, &version, &versions[at])).collect();
-            let migration = release.spec.migration.as_ref();
             Node {
                 name: release.metadata.name.clone().unwrap_or_default(),
-                step: StepFacts {
-                    migrates: migration.is_some(),
-                    irreversible: migration.is_some_and(|migration| !migration.reversible),
-                },
+                scheme: release.spec.version_scheme,
+                migration: release.spec.migration.as_ref().map(recorded),
                 version,
                 from,
             }
@@ -94,8 +115,9 @@ impl Graph {
     }
 
     /// The names of the releases after `from` on the shortest allowed way to `to`, which is the last; of several as short,
-    /// the one by the newest releases. Where a way leads the other way round, every step of which can be undone, the way
-    /// back is one step: its data suits every release on it.
+    /// the one by the newest releases. If ways lead the other way round, and none of them crosses a migration that cannot be
+    /// undone, the way back is one step: the data suits every release on them. Which of them the data came by is not known
+    /// here, so one that crosses such a migration is enough to refuse.
     ///
     /// # Errors
     /// [`NoWay`], which names the nearest release that is reached.
@@ -112,10 +134,8 @@ impl Graph {
             }
             return Ok(way.into_iter().rev().map(|at| self.nodes[at].name.clone()).collect());
         }
-        let back = self.search(end);
-        if back[start].is_some() {
-            let mut steps = std::iter::successors(Some(start), |&at| back[at].filter(|&previous| previous != end));
-            return if steps.any(|at| self.nodes[at].step.irreversible) {
+        if self.search(end)[start].is_some() {
+            return if self.may_have_crossed(end, start) {
                 Err(NoWay::Irreversible { from: from.to_owned(), to: to.to_owned() })
             } else {
                 Ok(vec![to.to_owned()])
@@ -150,10 +170,41 @@ impl Graph {
         before
     }
 
+    /// Does any way from `start` to `end` cross a migration that cannot be undone?
+    fn may_have_crossed(&self, start: usize, end: usize) -> bool {
+        let onward = self.search(start);
+        let leads_to_the_end = |at: usize| at == end || self.search(at)[end].is_some();
+
+        (0..self.nodes.len()).any(|at| {
+            let is_irreversible = StepFacts::of(self.nodes[at].migration.as_ref()).irreversible;
+            is_irreversible && at != start && onward[at].is_some() && leads_to_the_end(at)
+        })
+    }
+
+    /// The migration of the step that ends at `release`, coming from `before`. A step back has none.
+    fn migration(&self, before: &str, release: &str) -> Option<&StepMigration> {
+        let from = self.find(before).ok()?;
+        let to = self.find(release).ok()?;
+
+        if self.nodes[to].from.contains(&from) { self.nodes[to].migration.as_ref() } else { None }
+    }
+
     /// What the step that ends at `release`, coming from `before`, does to the data. A step back does nothing.
     pub fn facts(&self, before: &str, release: &str) -> StepFacts {
-        let (Ok(from), Ok(to)) = (self.find(before), self.find(release)) else { return StepFacts::default() };
-        if self.nodes[to].from.contains(&from) { self.nodes[to].step } else { StepFacts::default() }
+        StepFacts::of(self.migration(before, release))
+    }
+
+    /// The step that ends at `release`, coming from `before`, as a record keeps it.
+    pub fn step(&self, before: &str, release: &str) -> UpgradeStep {
+        UpgradeStep { release: release.to_owned(), migration: self.migration(before, release).cloned() }
+    }
+
+    /// Is the release older than `version`, written by its own scheme? Unknown counts as no.
+    pub fn is_older(&self, release: &str, version: &str) -> bool {
+        let Ok(at) = self.find(release) else { return false };
+        let node = &self.nodes[at];
+
+        node.scheme.parse(version).is_ok_and(|version| node.version.relation(&version) == Some(Relation::Older))
     }
 
     /// Releases that are each reached from the one before, the first from the last; none where there is no such circle.
@@ -276,6 +327,29 @@ mod tests {
         for (from, to) in [("v1.3.00", "v1.2.00"), ("v1.4.00", "v1.0.00"), ("v1.4.00", "v1.2.00")] {
             assert!(matches!(graph.way(from, to), Err(NoWay::Irreversible { .. })), "{from} to {to}");
         }
+    }
+
+    #[test]
+    fn no_short_cut_leads_back_over_what_cannot_be_undone() {
+        let graph = Graph::new(&[
+            release("V1.0.00", &[], None),
+            release("V1.1.00", &[], Some(false)),
+            release("V1.2.00", &[], None),
+        ]);
+        assert!(matches!(graph.way("v1.1.00", "v1.0.00"), Err(NoWay::Irreversible { .. })));
+        assert!(
+            matches!(graph.way("v1.2.00", "v1.0.00"), Err(NoWay::Irreversible { .. })),
+            "its data may be that of v1.1.00"
+        );
+        assert_eq!(graph.way("v1.2.00", "v1.1.00").unwrap(), ["v1.1.00"]);
+    }
+
+    #[test]
+    fn a_release_is_older_by_its_own_scheme() {
+        let graph = example();
+        assert!(graph.is_older("v1.4.00", "V1.4.01"));
+        assert!(!graph.is_older("v1.4.01", "V1.4.01") && !graph.is_older("v2.0.00", "V1.4.01"));
+        assert!(!graph.is_older("v1.4.00", "nonsense") && !graph.is_older("nothing", "V1.4.01"));
     }
 
     #[test]

@@ -22,6 +22,12 @@ pub struct Plan<'a> {
     pub steps: Vec<Step>,
     /// What to do after that for a rehearsal, also where the steps failed. If it fails, the rehearsal does, and nothing else.
     pub aside: Vec<Step>,
+    /// Why a release that it still has to be made from cannot be planned.
+    pub blocked: Option<Refusal>,
+    /// What the release before had and this one lacks: its removal is a part of the upgrade.
+    pub replaced: Vec<ObjectKey>,
+    /// Why data that is to be saved or moved may still be written to.
+    pub writers: Option<String>,
     /// Why a rehearsal that is under way cannot go on.
     pub unrehearsable: Option<Refusal>,
     /// Every object the Instance is to be made of once the steps are done, in the order of application.
@@ -114,6 +120,8 @@ pub enum Step {
     DropDatabase(DatabaseRequest),
     /// Remove an object that is no longer wanted.
     Remove(ObjectKey),
+    /// Remove an object of the release before: a part of the upgrade, which somebody asked for.
+    RemoveReplaced(ObjectKey),
     /// Let the Instance go: take the finalizer off.
     Release,
 }
@@ -122,7 +130,11 @@ impl Step {
     /// Does it take something away? Such steps wait for the word of [`crate::removals`].
     pub fn takes_away(&self) -> bool {
         match self {
-            Self::Apply { .. } | Self::HandOver { .. } | Self::EnsureSecret(_) | Self::EnsureDatabase(_) => false,
+            Self::Apply { .. }
+            | Self::HandOver { .. }
+            | Self::EnsureSecret(_)
+            | Self::EnsureDatabase(_)
+            | Self::RemoveReplaced(_) => false,
             Self::SealDatabase(_) | Self::DropDatabase(_) | Self::Remove(_) | Self::Release => true,
         }
     }
@@ -146,6 +158,7 @@ impl Plan<'_> {
             | Step::HandOver { .. }
             | Step::EnsureSecret(_)
             | Step::EnsureDatabase(_)
+            | Step::RemoveReplaced(_)
             | Step::Release => false,
         };
         self.steps.iter().filter(counts).count()

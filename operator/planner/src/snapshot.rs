@@ -34,6 +34,9 @@ pub struct Snapshot<'a> {
     pub namespace: NamespaceHolder,
     /// The objects that carry its labels.
     pub children: Vec<Observed>,
+    /// Names of the pods that can write to its data. `None` if nobody looked: it is asked only while the data is saved or
+    /// moved.
+    pub writers: Option<Vec<String>>,
     /// What decides how it gets to another release.
     pub way: Way<'a>,
     /// The optional kinds the platform's API server serves.
@@ -58,8 +61,8 @@ impl Snapshot<'_> {
 pub struct Way<'a> {
     /// The releases of its application.
     pub releases: &'a Graph,
-    /// The Release that the present step ends at, if one is under way.
-    pub target: Option<&'a Release>,
+    /// The Releases it still has to be made from, by [`crate::upgrade::ahead`], each with its name.
+    pub ahead: Vec<(String, Option<&'a Release>)>,
     /// The Release that the present step of a rehearsal ends at, or that is asked to be rehearsed where none is under way.
     pub rehearsed: Option<&'a Release>,
     /// How carefully it is gone.
@@ -76,8 +79,15 @@ impl<'a> Way<'a> {
     /// Nothing is under way, and what begins is gone as an edit by hand is.
     pub fn open(releases: &'a Graph) -> Self {
         let (migration_log, rehearsal_log) = (String::new(), String::new());
-        let (target, rehearsed) = (None, None);
-        Self { releases, target, rehearsed, terms: Terms::default(), gates: Gates::True, migration_log, rehearsal_log }
+        Self {
+            releases,
+            ahead: Vec::new(),
+            rehearsed: None,
+            terms: Terms::default(),
+            gates: Gates::True,
+            migration_log,
+            rehearsal_log,
+        }
     }
 }
 

@@ -31,6 +31,16 @@ impl ScratchCluster {
         assert!(output.status.success(), "helm {command}: {}", String::from_utf8_lossy(&output.stderr));
     }
 
+    /// Installs the chart a second time, as another release in another namespace, which Helm must refuse; what it says.
+    pub fn second_release_is_refused(&self, namespace: &str, arguments: &[&str]) -> String {
+        let kubeconfig = format!("--kubeconfig={}", self.0.kubeconfig_path().display());
+        let folder = chart().display().to_string();
+        let fixed = ["install", "second", &folder, "--namespace", namespace, "--create-namespace", &kubeconfig];
+        let output = helm([&fixed, arguments].concat()).unwrap();
+        assert!(!output.status.success(), "a second release was installed");
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    }
+
     /// Installs the chart, and returns once the kinds are served.
     pub fn install(&self, arguments: &[&str]) {
         self.helm("install", &[&["--create-namespace"], arguments].concat());

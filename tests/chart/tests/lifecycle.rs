@@ -24,6 +24,7 @@ fn the_fleet_outlives_the_chart() {
     cluster.make(&instance("payroll", "FullProduction", None));
 
     the_api_server_knows_every_field(&cluster);
+    a_second_installation_is_refused_before_it_makes_anything(&cluster);
     an_upgrade_brings_the_definitions_up_to_date(&cluster);
     removing_the_chart_removes_no_object_of_the_fleet(&cluster);
     installing_again_takes_up_what_was_kept(&cluster);
@@ -41,6 +42,21 @@ fn the_api_server_knows_every_field(cluster: &ScratchCluster) {
     let file_argument = format!("--filename={}", file.display());
     cluster.does(&["create", "--dry-run=server", "--validate=strict", &file_argument]);
     std::fs::remove_file(file).unwrap();
+}
+
+/// Whatever is left out of it: the two would act on the same Instances, and the policies of each hinder the other.
+fn a_second_installation_is_refused_before_it_makes_anything(cluster: &ScratchCluster) {
+    let policies = || cluster.does(&["get", "validatingadmissionpolicies", "-o", "jsonpath={.items[*].metadata.uid}"]);
+    let before = policies();
+    let leaving_out = ["--set=crds.install=false", "--set=policies.enabled=false", "--set=rbac.userRoles=false"];
+    for arguments in [&leaving_out[..0], &leaving_out[..1], &leaving_out[..]] {
+        let refusal = cluster.second_release_is_refused("other-system", arguments);
+        assert!(refusal.contains("cannot be imported into the current release"), "{arguments:?}: {refusal}");
+        assert!(refusal.contains("gotocloud"), "{arguments:?}: {refusal}");
+    }
+
+    assert_eq!(cluster.does(&["get", "deployments,roles", "-n", "other-system", "-o", "name"]), "");
+    assert_eq!(policies(), before, "those of the first are untouched");
 }
 
 fn an_upgrade_brings_the_definitions_up_to_date(cluster: &ScratchCluster) {

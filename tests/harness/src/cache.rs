@@ -1,6 +1,6 @@
 //! Where is what was built once kept, and how is it built only once?
 
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -48,12 +48,27 @@ pub struct Lock {
 impl Lock {
     /// Waits until this process alone holds the lock called `name`.
     pub fn acquire(name: &str) -> anyhow::Result<Self> {
+        let (file, path) = Self::file(name)?;
+        file.lock().with_context(|| format!("cannot lock {}", path.display()))?;
+        Ok(Self { _file: file })
+    }
+
+    /// The lock called `name`; `None` if another process holds it.
+    pub fn try_acquire(name: &str) -> anyhow::Result<Option<Self>> {
+        let (file, path) = Self::file(name)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(Self { _file: file })),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(error).with_context(|| format!("cannot lock {}", path.display())),
+        }
+    }
+
+    fn file(name: &str) -> anyhow::Result<(File, PathBuf)> {
         let folder = root()?.join("locks");
         fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
         let path = folder.join(format!("{name}.lock"));
         let file = File::create(&path).with_context(|| format!("cannot create {}", path.display()))?;
-        file.lock().with_context(|| format!("cannot lock {}", path.display()))?;
-        Ok(Self { _file: file })
+        Ok((file, path))
     }
 }
 

@@ -19,9 +19,7 @@ pub fn of_2022(installation: &Installation) -> anyhow::Result<Vec<Value>> {
 /// All objects in the YAML files below a folder, namespaces first and Instances last. A Platform whose database server
 /// is administered through the installation's Secret gets the installation's own server.
 pub fn read(folder: &Path, installation: &Installation) -> anyhow::Result<Vec<Value>> {
-    let mut objects = Vec::new();
-    read_below(folder, &mut objects)?;
-    anyhow::ensure!(!objects.is_empty(), "there is no YAML in {}", folder.display());
+    let mut objects = files(folder)?;
     let postgres = &installation.postgres;
     for object in &mut objects {
         let server = object.pointer_mut("/spec/database/server");
@@ -32,6 +30,14 @@ pub fn read(folder: &Path, installation: &Installation) -> anyhow::Result<Vec<Va
         }
     }
     objects.sort_by_key(|object| (object["kind"] != "Namespace", object["kind"] == "Instance"));
+    Ok(objects)
+}
+
+/// All objects in the YAML files below a folder, as they are written there.
+pub(crate) fn files(folder: &Path) -> anyhow::Result<Vec<Value>> {
+    let mut objects = Vec::new();
+    read_below(folder, &mut objects)?;
+    anyhow::ensure!(!objects.is_empty(), "there is no YAML in {}", folder.display());
     Ok(objects)
 }
 

@@ -179,6 +179,16 @@ impl OperatorProcess {
         Ok(())
     }
 
+    /// Freezes it, as a machine that is suspended would: it runs no more, and its connections stay open.
+    pub fn freeze(&self) -> anyhow::Result<()> {
+        self.process.signal("STOP")
+    }
+
+    /// Lets it go on.
+    pub fn thaw(&self) -> anyhow::Result<()> {
+        self.process.signal("CONT")
+    }
+
     /// Tells it to stop and waits until it has; gives its exit status where it is a child of this process.
     pub fn terminate(mut self) -> anyhow::Result<Option<i32>> {
         self.process.signal("TERM")?;

@@ -12,6 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use std::{
     collections::BTreeMap,
+    net::TcpListener,
     process::{Command, ExitCode},
     sync::{Mutex, PoisonError},
     thread,
@@ -49,7 +50,16 @@ const WATCHED: &str = "watched";
 const STALE: &str = "stale";
 /// Whose gate is a health check, on a Platform that names no Prometheus.
 const CHECKED: &str = "checked";
-const ALL: [&str; 9] = [HELD, FAILING, MISSING, AWAY, MUTE, ASKED_WRONGLY, WATCHED, STALE, CHECKED];
+/// The Platform of those whose Prometheus takes every question and answers none.
+const HANGING: &str = "hanging";
+/// Those on it.
+const ON_HANGING: [&str; 4] = ["hanging-1", "hanging-2", "hanging-3", "hanging-4"];
+const OTHERS: [&str; 9] = [HELD, FAILING, MISSING, AWAY, MUTE, ASKED_WRONGLY, WATCHED, STALE, CHECKED];
+
+/// All of them.
+fn all() -> impl Iterator<Item = &'static str> {
+    OTHERS.into_iter().chain(ON_HANGING)
+}
 
 /// What the tests share.
 struct World {
@@ -57,6 +67,8 @@ struct World {
     prometheus: Prometheus,
     /// That of the Platform [`AWAY`].
     away: Prometheus,
+    /// Where whoever asks for the Platform [`HANGING`] waits for ever: nobody accepts.
+    _hanging: TcpListener,
     /// When each target began to wait for its gate.
     waits_since: BTreeMap<&'static str, Timestamp>,
 }
@@ -64,8 +76,9 @@ struct World {
 static WORLD: Mutex<Option<World>> = Mutex::new(None);
 
 fn main() -> ExitCode {
-    let tests: [Test<'_>; 6] = [
+    let tests: [Test<'_>; 7] = [
         ("a_gate_lets_a_target_through_once_it_was_true_for_long_enough", holds),
+        ("a_prometheus_that_hangs_delays_nobody_whose_own_answers", hangs),
         ("a_gate_that_is_false_takes_its_target_back_after_the_deadline", is_false),
         ("a_gate_that_becomes_false_takes_back_what_is_watched", becomes_false),
         ("what_cannot_be_told_is_neither_true_nor_false_and_the_target_goes_on_once_it_can_be", is_unknown),
@@ -102,13 +115,24 @@ impl World {
             });
         }
         away.kill().unwrap();
-        provision(fleet, &[(objects::SERVER, Some(prometheus.url())), (AWAY, Some(away.url())), (MUTE, None)]);
+        let hanging = TcpListener::bind("127.0.0.1:0").unwrap();
+        let platforms = [
+            (objects::SERVER, Some(prometheus.url())),
+            (AWAY, Some(away.url())),
+            (HANGING, Some(format!("http://{}", hanging.local_addr().unwrap()))),
+            (MUTE, None),
+        ];
+        provision(fleet, &platforms);
         // Long enough that nothing but the time since a target waits can hold a gate that is true.
         let samples = Timestamp::now().duration_since(since);
         thread::sleep(Duration::try_from(DURING - samples).unwrap_or_default());
 
         fleet.apply(&objects::release(objects::APP, "2.0")).unwrap();
         let up = json!({"gates": [gate(UP, DURING)]});
+        fleet.apply(&campaign("hanging", &ON_HANGING, up.clone())).unwrap();
+        for name in ON_HANGING {
+            until(fleet, name, "Verify");
+        }
         fleet.apply(&campaign("gated", &[HELD, FAILING, MISSING, AWAY, MUTE], up)).unwrap();
         fleet.apply(&campaign("refused", &[ASKED_WRONGLY], json!({"gates": [gate(REFUSED, DURING)]}))).unwrap();
         let watched = json!({"gates": [gate(UP, SignedDuration::ZERO)], "soak": "1h"});
@@ -117,7 +141,7 @@ impl World {
         fleet.apply(&campaign("checked", &[CHECKED], json!({"gates": [check]}))).unwrap();
         let waits = [HELD, FAILING, MISSING, AWAY, MUTE, ASKED_WRONGLY, CHECKED];
         let waits_since = waits.map(|name| (name, time(&until(fleet, name, "Verify")["since"])));
-        Self { exposition, prometheus, away, waits_since: waits_since.into() }
+        Self { exposition, prometheus, away, _hanging: hanging, waits_since: waits_since.into() }
     }
 }
 
@@ -129,10 +153,11 @@ fn provision(fleet: &Fleet, platforms: &[(&str, Option<String>)]) {
         let monitoring = url.as_ref().map_or(json!({}), |url| json!({"spec": {"monitoring": monitored_by(url)}}));
         fleet.apply(&objects::with(platform, monitoring)).unwrap();
     }
-    for name in ALL {
+    for name in all() {
         let home = match name {
             AWAY => AWAY,
             MUTE | CHECKED => MUTE,
+            name if ON_HANGING.contains(&name) => HANGING,
             _ => objects::SERVER,
         };
         let more = json!({"metadata": {"labels": {"cohort": "gated"}}, "spec": {"homePlatform": home}});
@@ -149,7 +174,7 @@ fn provision(fleet: &Fleet, platforms: &[(&str, Option<String>)]) {
         let status = status(fleet, "make");
         if status["phase"] == "Completed" { Ok(()) } else { Err(status.to_string()) }
     });
-    assert_eq!(status(fleet, "make")["counts"]["done"], ALL.len());
+    assert_eq!(status(fleet, "make")["counts"]["done"], all().count());
     fleet.delete(CAMPAIGNS, "", "make").unwrap();
 }
 
@@ -215,6 +240,22 @@ fn holds(fleet: &mut Fleet) {
         println!("  it waited for {waited:#}");
         assert!(waited >= DURING, "it went through after {waited:#}");
         assert_eq!(version(fleet, HELD), "2.0");
+    });
+}
+
+/// Four targets whose questions are never answered would each cost the others ten seconds a look.
+fn hangs(fleet: &mut Fleet) {
+    within(fleet, |world| {
+        let waited = time(&until(fleet, HELD, "Done")["since"]).duration_since(world.waits_since[HELD]);
+        assert!(waited < DURING + TWO_LOOKS, "it went through after {waited:#}");
+        for name in ON_HANGING {
+            eventually(PATIENCE, "it says why it waits", || {
+                let way = way(fleet, name);
+                let message = way["message"].as_str().unwrap_or_default();
+                let waits = way["phase"] == "Verify" && message.contains("did not answer in 10 s");
+                if waits { Ok(()) } else { Err(way.to_string()) }
+            });
+        }
     });
 }
 

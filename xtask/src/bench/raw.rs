@@ -49,6 +49,7 @@ pub fn objects(fleet: &Fleet) -> anyhow::Result<Vec<Vec<(ObjectKey, Value)>>> {
                 pinned: None,
                 database_assured: None,
                 operator: &operator,
+                writers: None,
                 way: Way::open(&releases),
             };
             let mut objects = applied(&plan(&snapshot))?;
@@ -86,6 +87,7 @@ fn applied(plan: &Plan<'_>) -> anyhow::Result<Vec<(ObjectKey, Value)>> {
         | Step::SealDatabase(_)
         | Step::DropDatabase(_)
         | Step::Remove(_)
+        | Step::RemoveReplaced(_)
         | Step::Release => None,
     });
     Ok(made.collect())

@@ -10,6 +10,7 @@ mod report;
 mod standing;
 
 pub use events::Event;
+pub use on_the_way::attested_from;
 pub(crate) use planning::own_labels;
 pub use planning::{namespace_holder, plan};
 pub use report::{Failure, Outcome, Report, patience, report};

@@ -2,23 +2,27 @@
 
 use super::{
     conditions::{Judged, find},
+    planning::record,
     report::Outcome,
     standing::{parts, workload},
 };
 use crate::{
     health::Health,
+    inputs,
     objects::{Kind, ObjectKey},
     plan::{Plan, Verdict},
     snapshot::Snapshot,
-    upgrade::{self, Backup, Course, Migration, Seen},
+    upgrade::{self, Backup, Course, Migration, Seen, Terms},
+    whole_seconds,
 };
 use gotocloud_api::{
     Instance,
     conditions::{ConditionType, Reason},
     names,
-    upgrade::{UpgradePhase, UpgradeStatus},
+    upgrade::{PointOfNoReturn, UpgradePhase, UpgradeStatus, UpgradeStep},
 };
 use jiff::Timestamp;
+use std::borrow::Cow;
 
 /// The record of its way as it is to be; the present one where nothing changes.
 pub(super) fn next(
@@ -28,29 +32,74 @@ pub(super) fn next(
     now: Timestamp,
 ) -> Option<UpgradeStatus> {
     let instance = snapshot.instance;
-    let record = instance.status.as_ref().and_then(|status| status.upgrade.as_ref());
+    let record = record(snapshot);
     let wanted = upgrade::wanted(instance);
-    let current = upgrade::active(instance);
-    // What cannot be planned is neither begun nor judged.
-    let (Verdict::Proceed, Some(current), false) = (&plan.verdict, current, plan.inventory.is_empty()) else {
-        return record.cloned();
+    let Some(current) = upgrade::active(instance) else { return record.map(Cow::into_owned) };
+
+    let may_move = match &plan.verdict {
+        Verdict::Proceed => !plan.inventory.is_empty(),
+        // What is under way has deadlines, which run while it is refused.
+        Verdict::Refused(_) => record.as_ref().is_some_and(|record| !record.phase.is_terminal()),
+        Verdict::Tracked | Verdict::NeedsPinned(_) | Verdict::Deleting => false,
     };
-    // A new instance begins with what it is asked to run; only a campaign wants to be told that it does.
-    let is_new = record.is_none() && instance.status.as_ref().is_none_or(|status| status.release.is_none());
-    if is_new && wanted.as_ref().is_none_or(|wanted| wanted.rollout.is_none()) {
-        return None;
+    if !may_move {
+        return record.map(Cow::into_owned);
     }
-    let seen = seen(snapshot, plan, outcome, record, now);
-    let course = Course { releases: snapshot.way.releases, terms: &snapshot.way.terms, seen: &seen, now };
-    let after = upgrade::next(record, wanted.as_ref(), current, course).or_else(|| record.cloned());
-    after.map(|record| with_its_migration(snapshot, plan, record))
+
+    let seen = seen(snapshot, plan, outcome, record.as_deref(), now);
+    let terms = Terms { refusal: refusal(plan), ..snapshot.way.terms.clone() };
+    let course = Course { releases: snapshot.way.releases, terms: &terms, seen: &seen, now };
+    let after = upgrade::next(record.as_deref(), wanted.as_ref(), current, course);
+    after.or_else(|| record.map(Cow::into_owned)).map(|record| with_its_migration(snapshot, record))
+}
+
+/// Why its way cannot be gone at all: by the first release of it that cannot be planned.
+fn refusal(plan: &Plan<'_>) -> Option<String> {
+    plan.blocked.as_ref().map(|refusal| refusal.message.clone())
+}
+
+/// The last change of the data that cannot be undone, given the record that follows.
+pub(super) fn point_of_no_return(
+    snapshot: &Snapshot<'_>,
+    after: Option<&UpgradeStatus>,
+    now: Timestamp,
+) -> Option<PointOfNoReturn> {
+    let known = snapshot.instance.status.as_ref().and_then(|status| status.point_of_no_return.clone());
+    let Some(after) = after else { return known };
+    let before = record(snapshot);
+
+    let is_moved = before.is_some_and(|before| before.phase == UpgradePhase::Migrate)
+        && after.phase == UpgradePhase::Rollout
+        && after.present_step().is_some_and(UpgradeStep::is_irreversible);
+    if is_moved {
+        return Some(passed(snapshot, after, now));
+    }
+    // Once it is back on a release from before, its data is taken for restored.
+    let is_back = |point: &PointOfNoReturn| {
+        annotation(snapshot.instance, names::ANNOTATION_RESTORED) == Some(&point.migration)
+            && snapshot.way.releases.is_older(&after.active, &point.version)
+    };
+    known.filter(|point| !is_back(point))
+}
+
+fn passed(snapshot: &Snapshot<'_>, record: &UpgradeStatus, now: Timestamp) -> PointOfNoReturn {
+    let version = snapshot.way.ahead.iter().find(|(name, _)| *name == record.step_end());
+    let version = version.and_then(|(_, release)| *release).map(|release| release.spec.version.clone());
+
+    PointOfNoReturn {
+        release: record.step_end().to_owned(),
+        version: version.unwrap_or_default(),
+        at: whole_seconds(now),
+        migration: upgrade::attempt_name(record),
+        backup: record.backup.clone(),
+    }
 }
 
 /// The record with the Job that moves the data, where that is seen for the first time.
-fn with_its_migration(snapshot: &Snapshot<'_>, plan: &Plan<'_>, record: UpgradeStatus) -> UpgradeStatus {
+fn with_its_migration(snapshot: &Snapshot<'_>, record: UpgradeStatus) -> UpgradeStatus {
     let is_news = record.phase == UpgradePhase::Migrate
         && record.migration.is_none()
-        && health(snapshot, plan, Kind::Job, &record).is_some();
+        && health(snapshot, Kind::Job, &record).is_some();
     if is_news { UpgradeStatus { migration: Some(upgrade::attempt_name(&record)), ..record } } else { record }
 }
 
@@ -62,31 +111,51 @@ fn seen(
     record: Option<&UpgradeStatus>,
     now: Timestamp,
 ) -> Seen {
-    let is_done = outcome.failure.is_none() && plan.waiting.is_none();
-    let pods = match &outcome.failure {
-        Some(failure) => Some(failure.message.clone()),
-        None => {
-            workload(snapshot, plan, outcome).or_else(|| (!is_done).then(|| "its objects are being applied".to_owned()))
-        }
+    let instance = snapshot.instance;
+    let refused = match &plan.verdict {
+        Verdict::Refused(refusal) => Some(refusal.message.clone()),
+        Verdict::Proceed | Verdict::Tracked | Verdict::NeedsPinned(_) | Verdict::Deleting => None,
     };
+    let is_done = outcome.failure.is_none() && plan.waiting.is_none();
+    let applying = || (!is_done).then(|| "its objects are being applied".to_owned());
     let is_rest = |kind: ConditionType| matches!(kind, ConditionType::DatabaseReady | ConditionType::Exposed);
     let rest = parts(snapshot, plan, outcome).into_iter().find(|part| is_rest(part.kind) && part.status == Some(false));
-    let before = snapshot.instance.status.as_ref();
-    let ready = before.and_then(|status| find(&status.conditions, ConditionType::Ready));
+    let status = instance.status.as_ref();
+    let ready = status.and_then(|status| find(&status.conditions, ConditionType::Ready));
+
+    let failed = outcome.failure.as_ref().map(|failure| failure.message.clone());
+    let pods = refused.clone().or(failed).or_else(|| workload(snapshot, plan, outcome)).or_else(applying);
+
     Seen {
         backup: record.map(|record| backup(snapshot, plan, record, now)).unwrap_or_default(),
-        migration: record.map(|record| migration(snapshot, plan, record)).unwrap_or_default(),
+        migration: record.map(|record| migration(snapshot, record)).unwrap_or_default(),
         pods,
         rest: rest.map(|part| part.message),
         gates: snapshot.way.gates.clone(),
         unready_since: ready.filter(|ready| ready.status == "False").map(|ready| ready.last_transition_time.0),
+        writers: refused.or_else(|| plan.writers.clone()),
+        left_over: left_over(snapshot, plan),
+        point_of_no_return: status.and_then(|status| status.point_of_no_return.clone()),
+        restored: annotation(instance, names::ANNOTATION_RESTORED).cloned(),
+        go_on_with: annotation(instance, names::ANNOTATION_GO_ON_WITH).cloned(),
     }
 }
 
+fn annotation<'i>(instance: &'i Instance, key: &str) -> Option<&'i String> {
+    instance.metadata.annotations.as_ref()?.get(key)
+}
+
+/// What the release before had and this one lacks, while it is still there, as a sentence.
+fn left_over(snapshot: &Snapshot<'_>, plan: &Plan<'_>) -> Option<String> {
+    let is_there = |key: &&ObjectKey| snapshot.children.iter().any(|child| child.key == **key);
+
+    plan.replaced.iter().find(is_there).map(|key| format!("{key} of the release before is being removed"))
+}
+
 /// The health of an object of the present step; none where it is not there yet, or not as it was applied.
-fn health<'s>(snapshot: &'s Snapshot<'_>, plan: &Plan<'_>, kind: Kind, record: &UpgradeStatus) -> Option<&'s Health> {
-    let namespace = &plan.inputs.as_ref()?.namespace;
-    let key = ObjectKey::new(kind, namespace, &upgrade::attempt_name(record));
+fn health<'s>(snapshot: &'s Snapshot<'_>, kind: Kind, record: &UpgradeStatus) -> Option<&'s Health> {
+    let namespace = names::workload_namespace(inputs::name_of(snapshot.instance));
+    let key = ObjectKey::new(kind, &namespace, &upgrade::attempt_name(record));
     snapshot.children.iter().find(|child| child.key == key && !child.terminating).map(|child| &child.health)
 }
 
@@ -96,7 +165,7 @@ fn backup(snapshot: &Snapshot<'_>, plan: &Plan<'_>, record: &UpgradeStatus, now:
     if !is_cloud_native_pg {
         return attested(snapshot.instance, record, now);
     }
-    taken(health(snapshot, plan, Kind::Backup, record), upgrade::attempt_name(record))
+    taken(health(snapshot, Kind::Backup, record), upgrade::attempt_name(record))
 }
 
 /// How far the Backup of that name is; none where it is not seen.
@@ -119,24 +188,41 @@ pub(super) fn moved(health: &Health, log: &str) -> Migration {
 
 /// The backup of a database on a server of somebody else's: the operator cannot take it, so a person says that it was.
 fn attested(instance: &Instance, record: &UpgradeStatus, now: Timestamp) -> Backup {
-    let annotations = instance.metadata.annotations.as_ref();
-    let at = annotations.and_then(|all| all.get(names::ANNOTATION_BACKED_UP_AT));
     let key = names::ANNOTATION_BACKED_UP_AT;
+    let at = annotation(instance, key);
+
     match at.map(|text| text.parse::<Timestamp>()) {
         // Of the data as it is since the pods stopped, and not of a time to come.
         Some(Ok(at)) if at >= record.since.0 && at <= now => {
             Backup::Verified(format!("that a person attested, of {at}"))
         }
+        Some(Ok(at)) if at > now => {
+            Backup::Running(format!("the annotation {key} is of {at}, which is to come: it counts from then on"))
+        }
+        Some(Ok(at)) => Backup::Running(format!(
+            "the annotation {key} is of {at}, before its pods were asked to stop ({}): take a backup of the data as it is \
+             now, verify it, then annotate the Instance anew",
+            record.since.0
+        )),
         Some(Err(_)) => Backup::Running(format!("the annotation {key} is no time: write it like 2026-01-31T22:00:00Z")),
-        Some(Ok(_)) | None => Backup::Running(format!(
+        None => Backup::Running(format!(
             "its database is on a server of which the operator takes no backup: take one, verify it, then annotate the \
              Instance with {key}=TIME, of when it was taken"
         )),
     }
 }
 
-fn migration(snapshot: &Snapshot<'_>, plan: &Plan<'_>, record: &UpgradeStatus) -> Migration {
-    match health(snapshot, plan, Kind::Job, record) {
+/// When a person's word begins to count, if it is of a time to come.
+pub fn attested_from(instance: &Instance, now: Timestamp) -> Option<Timestamp> {
+    let is_awaited = |upgrade: &UpgradeStatus| upgrade.phase == UpgradePhase::Backup;
+    instance.status.as_ref()?.upgrade.as_ref().filter(|upgrade| is_awaited(upgrade))?;
+
+    let at: Timestamp = annotation(instance, names::ANNOTATION_BACKED_UP_AT)?.parse().ok()?;
+    (at > now).then_some(at)
+}
+
+fn migration(snapshot: &Snapshot<'_>, record: &UpgradeStatus) -> Migration {
+    match health(snapshot, Kind::Job, record) {
         Some(health) => moved(health, &snapshot.way.migration_log),
         None => match &record.migration {
             None => Migration::Running,

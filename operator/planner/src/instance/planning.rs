@@ -6,7 +6,7 @@ use crate::{
     grouping::Membership,
     health::Health,
     inputs::{self, Inputs, full_name},
-    objects::{Kind, ObjectKey},
+    objects::{Kind, Object, ObjectKey},
     plan::{DatabaseRequest, InstanceMetadata, Plan, Refusal, Step, Verdict, Waiting},
     render::{self, Rendered, Surroundings},
     revision::{self, Choice},
@@ -18,8 +18,13 @@ use gotocloud_api::{
     conditions::Reason,
     instance::{DatabaseStatus, RevisionStatus},
     names,
+    release::Migration,
+    upgrade::{UpgradePhase, UpgradeStatus, UpgradeStep},
 };
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+};
 
 /// How many pending changes a status lists.
 const PENDING_CHANGES: usize = 10;
@@ -32,10 +37,54 @@ pub fn plan<'a>(snapshot: &Snapshot<'a>) -> Plan<'a> {
     if inputs::is_external(snapshot) {
         return nothing(Verdict::Tracked);
     }
-    match inputs::resolve(snapshot) {
+
+    let plan = match inputs::resolve(snapshot) {
         Err(refusal) => nothing(Verdict::Refused(refusal)),
         Ok(inputs) => proceed(snapshot, inputs),
+    };
+    Plan { blocked: preview(snapshot).err(), ..plan }
+}
+
+/// Plans every release that the Instance still has to be made from, so that one that cannot be made is told before
+/// anything moves.
+fn preview(snapshot: &Snapshot<'_>) -> Result<(), Refusal> {
+    let record = record(snapshot);
+
+    for (name, release) in &snapshot.way.ahead {
+        let release =
+            release.ok_or_else(|| inputs::not_found(Reason::ReleaseNotFound, "Release", name, "spec.release"))?;
+        let ahead = Snapshot { release: Some(release), ..snapshot.clone() };
+        let inputs = inputs::resolve(&ahead)?;
+        let surroundings = Surroundings { neighbours: &ahead.neighbours, operator: ahead.operator };
+        render::render(&inputs, &surroundings)?;
+
+        let Some(migration) = &release.spec.migration else { continue };
+        is_as_decided(record.as_deref(), name, migration)?;
+        render::migration::job(&inputs, &surroundings, release, migration, render::MIGRATION)?;
     }
+    Ok(())
+}
+
+/// Is the migration the one that was decided upon?
+fn is_as_decided(record: Option<&UpgradeStatus>, release: &str, migration: &Migration) -> Result<(), Refusal> {
+    let is_it = |step: &&UpgradeStep| step.release == release;
+    let step = record.filter(|record| !record.phase.is_terminal()).and_then(|record| record.steps.iter().find(is_it));
+    let decided = step.and_then(|step| step.migration.as_ref()).filter(|decided| !decided.digest.is_empty());
+
+    match decided {
+        Some(decided) if decided.digest != crate::fingerprint::of(migration) => Err(Refusal::new(
+            Reason::ObjectRefused,
+            format!(
+                "the migration of the Release {release} is no longer the one that was decided upon: publish it as a Release of its own"
+            ),
+        )),
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// The record of the Instance's way, in today's form.
+pub(super) fn record<'s>(snapshot: &'s Snapshot<'_>) -> Option<Cow<'s, UpgradeStatus>> {
+    upgrade::record(snapshot.instance, snapshot.way.releases)
 }
 
 pub(super) fn nothing<'a>(verdict: Verdict) -> Plan<'a> {
@@ -44,6 +93,9 @@ pub(super) fn nothing<'a>(verdict: Verdict) -> Plan<'a> {
         metadata: None,
         steps: Vec::new(),
         aside: Vec::new(),
+        blocked: None,
+        replaced: Vec::new(),
+        writers: None,
         unrehearsable: None,
         inventory: Vec::new(),
         inputs: None,
@@ -68,16 +120,16 @@ fn proceed<'a>(snapshot: &Snapshot<'a>, inputs: Inputs<'a>) -> Plan<'a> {
         Ok((rendered, pin))
     });
     let settled = settled.and_then(|(mut rendered, pin)| {
-        on_the_way(snapshot, &inputs, &surroundings, &mut rendered)?;
+        let writers = on_the_way(snapshot, &inputs, &surroundings, &mut rendered)?;
         let unrehearsable = rehearsing::add(snapshot, &inputs, &surroundings, &mut rendered).err();
-        Ok((rendered, pin, unrehearsable))
+        Ok((rendered, pin, (writers, unrehearsable)))
     });
     match settled {
         // What it refers to is told all the same: others may wait to know where it will be reached.
         Err(refusal) => Plan { inputs: Some(inputs), ..nothing(Verdict::Refused(refusal)) },
         Ok((_, Pin::Needs(revision), _)) => nothing(Verdict::NeedsPinned(revision)),
-        Ok((rendered, Pin::Settled { revision, kept }, unrehearsable)) => {
-            Plan { unrehearsable, ..carry_out(snapshot, inputs, rendered, revision, kept) }
+        Ok((rendered, Pin::Settled { revision, kept }, (writers, unrehearsable))) => {
+            Plan { writers, unrehearsable, ..carry_out(snapshot, inputs, rendered, revision, kept) }
         }
     }
 }
@@ -89,19 +141,37 @@ fn carry_out<'a>(
     revision: RevisionStatus,
     kept: Vec<ObjectKey>,
 ) -> Plan<'a> {
+    let record = record(snapshot);
     let mut wanted: BTreeSet<ObjectKey> = rendered.objects.iter().map(|object| object.key.clone()).collect();
     wanted.extend(rendered.secrets.iter().map(|secret| secret.key().clone()));
     wanted.extend(kept);
+    wanted.extend(of_the_phase(snapshot, record.as_deref()));
+
     let mut steps = applying(snapshot, &rendered);
     let waiting = withhold_pods_until_the_database_is_ready(snapshot, &rendered, &mut steps);
     seek_a_lost_database_last(snapshot, &mut steps);
-    steps.extend(unwanted(snapshot, &inputs.namespace, &wanted).map(Step::Remove));
+
+    let unwanted: Vec<_> = unwanted(snapshot, &inputs.namespace, &wanted).collect();
+    let mut replaced = Vec::new();
+    for key in unwanted {
+        let replacing = replacing(record.as_deref(), &key);
+        replaced.extend(replacing.is_some().then(|| key.clone()));
+        match replacing {
+            None => steps.push(Step::Remove(key)),
+            Some(Replacing::Now) => steps.push(Step::RemoveReplaced(key)),
+            Some(Replacing::Later) => drop(wanted.insert(key)),
+        }
+    }
+
     let (aside, steps) = steps.into_iter().partition(is_of_rehearsal);
     Plan {
         verdict: Verdict::Proceed,
         metadata: metadata(&inputs),
         steps,
         aside,
+        blocked: None,
+        replaced,
+        writers: None,
         unrehearsable: None,
         inventory: wanted.into_iter().collect(),
         inputs: Some(inputs),
@@ -111,10 +181,47 @@ fn carry_out<'a>(
     }
 }
 
+/// The objects that belong to the present phase of an upgrade: once seen, they stay until the phase ends, whatever is
+/// rendered meanwhile.
+fn of_the_phase(snapshot: &Snapshot<'_>, record: Option<&UpgradeStatus>) -> Vec<ObjectKey> {
+    let Some(record) = record.filter(|record| upgrade::wants(record).migration) else { return Vec::new() };
+    let namespace = names::workload_namespace(inputs::name_of(snapshot.instance));
+    let job = ObjectKey::new(Kind::Job, &namespace, &upgrade::attempt_name(record));
+    let flows = ObjectKey::new(Kind::NetworkPolicy, &namespace, render::MIGRATION);
+
+    [job, flows].into_iter().filter(|key| find(snapshot, key).is_some()).collect()
+}
+
+/// When an upgrade removes what the release before had.
+enum Replacing {
+    /// Once the new pods are there.
+    Later,
+    /// Now.
+    Now,
+}
+
+/// When the upgrade of `record` removes an object that is no longer wanted; `None` if it goes for another reason.
+fn replacing(record: Option<&UpgradeStatus>, key: &ObjectKey) -> Option<Replacing> {
+    let record = record.filter(|_| !key.is_passing() && !render::rehearsal::holds(key))?;
+
+    match record.phase {
+        UpgradePhase::Rollout => Some(Replacing::Later),
+        UpgradePhase::Verify | UpgradePhase::Soak | UpgradePhase::RollingBack => Some(Replacing::Now),
+        UpgradePhase::Preflight
+        | UpgradePhase::Backup
+        | UpgradePhase::Migrate
+        | UpgradePhase::Done
+        | UpgradePhase::Refused
+        | UpgradePhase::Withdrawn
+        | UpgradePhase::Failed
+        | UpgradePhase::RolledBack => None,
+    }
+}
+
 fn is_of_rehearsal(step: &Step) -> bool {
     match step {
         Step::Apply { object, .. } => render::rehearsal::holds(&object.key),
-        Step::Remove(key) => render::rehearsal::holds(key),
+        Step::Remove(key) | Step::RemoveReplaced(key) => render::rehearsal::holds(key),
         Step::HandOver { .. }
         | Step::EnsureSecret(_)
         | Step::EnsureDatabase(_)
@@ -124,46 +231,101 @@ fn is_of_rehearsal(step: &Step) -> bool {
     }
 }
 
-/// Adds what the present phase of an upgrade asks for, and stops the pods where the data changes under them.
+/// Adds what the present phase of an upgrade asks for, and stops the pods where the data changes under them. Gives why the
+/// data may still be written to.
 fn on_the_way(
     snapshot: &Snapshot<'_>,
     inputs: &Inputs<'_>,
     surroundings: &Surroundings<'_>,
     rendered: &mut Rendered,
-) -> Result<(), Refusal> {
-    let Some(upgrade) = snapshot.instance.status.as_ref().and_then(|status| status.upgrade.as_ref()) else {
-        return Ok(());
-    };
-    let wants = upgrade::wants(upgrade, upgrade::facts(upgrade, snapshot.way.releases).irreversible);
+) -> Result<Option<String>, Refusal> {
+    let Some(record) = record(snapshot) else { return Ok(None) };
+    let wants = upgrade::wants(&record);
+    let name = upgrade::attempt_name(&record);
+
     if wants.no_pods {
         for object in rendered.objects.iter_mut().filter(|object| object.key.kind == Kind::Deployment) {
             object.manifest["spec"]["replicas"] = 0.into();
         }
-        // What is saved or moved must not be written to any more.
-        if !pods_are_gone(snapshot, rendered) {
-            return Ok(());
+        // What is saved or moved must not be written to any more. A migration that began goes on all the same.
+        if wants.asks_for_quiet()
+            && let Some(writers) = writers(snapshot, rendered)
+        {
+            rendered.objects.extend(flows_of_a_running_migration(inputs, &record));
+            rendered.objects.sort_by(|a, b| a.key.cmp(&b.key));
+            return Ok(Some(writers));
         }
     }
-    let name = upgrade::attempt_name(upgrade);
     if wants.backup && inputs.platform.spec.database.cloud_native_pg.is_some() {
         rendered.push(render::migration::backup(inputs, &name));
     }
-    let target = snapshot.way.target.filter(|_| wants.migration);
-    if let Some((target, migration)) = target.and_then(|target| Some((target, target.spec.migration.as_ref()?))) {
-        for object in render::migration::job(inputs, surroundings, target, migration, &name)? {
-            rendered.push(object);
-        }
+    if wants.migration {
+        migrate(snapshot, inputs, surroundings, &record, rendered)?;
+    }
+    Ok(None)
+}
+
+/// The flows of a migration whose Job was seen.
+fn flows_of_a_running_migration(inputs: &Inputs<'_>, record: &UpgradeStatus) -> Option<Object> {
+    let is_running = upgrade::wants(record).migration && record.migration.is_some();
+
+    is_running.then(|| render::migration::flows(inputs))
+}
+
+/// Adds the Job that moves the data. One that was seen is not made a second time, and stays as it is.
+fn migrate(
+    snapshot: &Snapshot<'_>,
+    inputs: &Inputs<'_>,
+    surroundings: &Surroundings<'_>,
+    record: &UpgradeStatus,
+    rendered: &mut Rendered,
+) -> Result<(), Refusal> {
+    let name = upgrade::attempt_name(record);
+    let key = ObjectKey::new(Kind::Job, &inputs.namespace, &name);
+    let target =
+        snapshot.way.ahead.iter().find(|(name, _)| *name == record.step_end()).and_then(|(_, release)| *release);
+
+    if find(snapshot, &key).is_some() || record.migration.is_some() {
+        rendered.push(render::migration::flows(inputs));
+        return Ok(());
+    }
+    let Some(target) = target else { return Ok(()) };
+    let Some(migration) = &target.spec.migration else { return Ok(()) };
+    if is_as_decided(Some(record), record.step_end(), migration).is_err() {
+        return Ok(());
+    }
+
+    for object in render::migration::job(inputs, surroundings, target, migration, &name)? {
+        rendered.push(object);
     }
     Ok(())
 }
 
-/// Were the Deployments asked for no pods, and have they none?
-fn pods_are_gone(snapshot: &Snapshot<'_>, rendered: &Rendered) -> bool {
-    rendered.objects.iter().filter(|object| object.key.kind == Kind::Deployment).all(|object| {
-        find(snapshot, &object.key).is_some_and(|observed| {
-            observed.health == Health::Ready && is_as_applied(observed, &crate::fingerprint::of(&object.manifest))
+/// Why the data may still be written to, as a sentence; none if no pod is left that could.
+fn writers(snapshot: &Snapshot<'_>, rendered: &Rendered) -> Option<String> {
+    let is_stopped = |key: &ObjectKey, manifest: &serde_json::Value| {
+        find(snapshot, key).is_some_and(|observed| {
+            observed.health == Health::Ready && is_as_applied(observed, &crate::fingerprint::of(manifest))
         })
-    })
+    };
+    let deployments = rendered.objects.iter().filter(|object| object.key.kind == Kind::Deployment);
+
+    for object in deployments {
+        if !is_stopped(&object.key, &object.manifest) {
+            return Some(format!("{} is being stopped", object.key));
+        }
+    }
+    pods_left(snapshot)
+}
+
+/// Which pods can still write to the data, as a sentence; none if none can.
+pub(super) fn pods_left(snapshot: &Snapshot<'_>) -> Option<String> {
+    match snapshot.writers.as_deref() {
+        None => Some("whether its pods have ended is not known yet".to_owned()),
+        Some([]) => None,
+        Some([one]) => Some(format!("the pod {one} has not ended")),
+        Some([first, others @ ..]) => Some(format!("{} pods have not ended, {first} among them", others.len() + 1)),
+    }
 }
 
 /// What pods are made from.
@@ -178,7 +340,8 @@ enum Pin {
 fn pin(snapshot: &Snapshot<'_>, inputs: &Inputs<'_>, rendered: &mut Rendered) -> Result<Pin, Refusal> {
     let spec = &snapshot.instance.spec;
     let running = snapshot.instance.status.as_ref().and_then(|status| status.revision.as_ref());
-    let asked = revision::asked(spec, inputs.release.metadata.name.as_deref().unwrap_or_default());
+    let release = inputs.release.metadata.name.clone().unwrap_or_default();
+    let asked = revision::asked(spec, &release);
     let today = revision::hash(&rendered.objects);
     let choice = revision::choose(running, &asked, &today, spec.accepted_revision.as_deref());
     let (Choice::Pinned, Some(running)) = (choice, running) else {
@@ -189,7 +352,7 @@ fn pin(snapshot: &Snapshot<'_>, inputs: &Inputs<'_>, rendered: &mut Rendered) ->
             None => other_revisions(snapshot, &revision::key(&inputs.namespace, &today)),
         };
         return Ok(Pin::Settled {
-            revision: RevisionStatus { running: today, asked, ..RevisionStatus::default() },
+            revision: RevisionStatus { running: today, asked, release, ..RevisionStatus::default() },
             kept: kept.into_iter().filter(|kept| find(snapshot, kept).is_some()).collect(),
         });
     };
@@ -217,6 +380,7 @@ fn pin(snapshot: &Snapshot<'_>, inputs: &Inputs<'_>, rendered: &mut Rendered) ->
     let revision = RevisionStatus {
         running: running.running.clone(),
         asked: running.asked.clone(),
+        release: running.release.clone(),
         pending: Some(today),
         pending_changes,
     };
@@ -293,9 +457,6 @@ fn applying(snapshot: &Snapshot<'_>, rendered: &Rendered) -> Vec<Step> {
             push_secret(snapshot, secret, &mut steps);
         }
         let observed = find(snapshot, &object.key);
-        if observed.is_none() && has_run(snapshot, &object.key) {
-            continue;
-        }
         let desired = crate::fingerprint::of(&object.manifest);
         let is_done = observed.is_some_and(|observed| is_as_applied(observed, &desired));
         match autoscaling::handing_over(object, &rendered.objects, observed, snapshot.instance, is_done) {
@@ -319,12 +480,6 @@ fn push_secret(snapshot: &Snapshot<'_>, secret: &crate::secrets::SecretRequest, 
     if !observed.is_some_and(|observed| is_as_applied(observed, &secret.fingerprint())) {
         steps.push(Step::EnsureSecret(secret.clone()));
     }
-}
-
-/// Is it a migration's Job that was there already? How far it came is not known, so it is not made a second time.
-fn has_run(snapshot: &Snapshot<'_>, key: &ObjectKey) -> bool {
-    let record = snapshot.instance.status.as_ref().and_then(|status| status.upgrade.as_ref());
-    key.kind == Kind::Job && record.is_some_and(|record| record.migration.as_deref() == Some(&*key.name))
 }
 
 /// Did it ever run?

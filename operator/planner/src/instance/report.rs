@@ -91,6 +91,7 @@ pub fn report(snapshot: &Snapshot<'_>, plan: &Plan<'_>, outcome: &Outcome, now: 
     let mut status = before.clone();
     status.observed_generation = generation;
     status.upgrade = on_the_way::next(snapshot, plan, outcome, now);
+    status.point_of_no_return = on_the_way::point_of_no_return(snapshot, status.upgrade.as_ref(), now);
     status.rehearsal = rehearsing::next(snapshot, plan, outcome, now);
     let judged = on_the_way::told(judge(snapshot, plan, outcome), snapshot.instance, status.upgrade.as_ref());
     status.conditions = dated(judged, &before.conditions, generation, now);

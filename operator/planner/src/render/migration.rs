@@ -15,13 +15,16 @@ use serde_json::{Value, json};
 
 /// What the migration is called among an instance's components, and its `NetworkPolicy`.
 pub const NAME: &str = "migration";
-/// Longest that a migration may take where its Release does not say.
-const DEADLINE_SECONDS: i64 = 3600;
 
 /// The `CloudNativePG` Backup called `name` of the instance's Cluster.
 pub fn backup(inputs: &Inputs<'_>, name: &str) -> Object {
     let fields = json!({"spec": {"cluster": {"name": super::DATABASE_CLUSTER}}});
     object(inputs, Kind::Backup, name, &owner_labels(inputs.instance), fields)
+}
+
+/// The flows that the job needs.
+pub fn flows(inputs: &Inputs<'_>) -> Object {
+    network::migration(inputs)
 }
 
 /// The job called `name` that moves the data to `target`, with the flows it needs.
@@ -36,7 +39,7 @@ pub fn job(
     name: &str,
 ) -> Result<[Object; 2], Refusal> {
     let secret = |field| super::database::secret_of(inputs, field).to_owned();
-    Ok([network::migration(inputs), job_on(inputs, surroundings, target, migration, name, NAME, &secret)?])
+    Ok([flows(inputs), job_on(inputs, surroundings, target, migration, name, NAME, &secret)?])
 }
 
 /// The job called `name`, of a component called so, that moves the data to which those Secrets lead.
@@ -69,7 +72,7 @@ pub(super) fn job_on(
     });
     let env: Vec<Value> = env.collect::<Result<_, _>>()?;
     let deadline = match migration.deadline.as_ref().map(gotocloud_api::Duration::seconds) {
-        None => DEADLINE_SECONDS,
+        None => crate::path::MIGRATION_DEADLINE_SECONDS,
         Some(Ok(seconds)) => seconds.max(1),
         Some(Err(error)) => return Err(refusal(target, &format!("its deadline: {error}"))),
     };

@@ -15,7 +15,7 @@ pub(super) const PREFIX: &str = "rehearsal-";
 /// Name of the `NetworkPolicy` of the copy's servers.
 pub(super) const POLICY: &str = "rehearsal-database";
 /// What the job's pods are called among an instance's components, and its `NetworkPolicy`.
-pub(super) const MIGRATION: &str = "rehearsal-migration";
+pub(crate) const MIGRATION: &str = "rehearsal-migration";
 
 /// Adds to an instance what the present phase of its rehearsal asks for. `target` is the Release that its present step
 /// ends at.

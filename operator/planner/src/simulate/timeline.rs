@@ -106,14 +106,8 @@ fn answer(
     record: &UpgradeStatus,
 ) -> (SignedDuration, Seen) {
     let length = conduct.takes(name, record.phase);
-    let good = Seen {
-        backup: Backup::Verified("simulated".into()),
-        migration: Migration::Succeeded,
-        pods: None,
-        rest: None,
-        gates: Gates::True,
-        unready_since: None,
-    };
+    let good =
+        Seen { backup: Backup::Verified("simulated".into()), migration: Migration::Succeeded, ..Seen::default() };
     let fails = conduct.fails_in(name) == Some(record.phase);
     let why = || "simulated".to_owned();
     match record.phase {

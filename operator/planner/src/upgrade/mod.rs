@@ -13,18 +13,22 @@
 //! one what it had decided. What is done in a phase follows from the record alone: which release the pods run
 //! ([`active`]), whether a backup or a migration is asked for ([`wants`]).
 
+#[cfg(test)]
+mod exits;
 mod machine;
 #[cfg(test)]
 mod tests;
+mod writers;
 
 pub(crate) use machine::is_half_way;
 pub use machine::{Backup, Course, Gates, Migration, Releases, Seen, Terms, next};
+pub use writers::writers;
 
-use crate::path::{self, StepFacts};
 use gotocloud_api::{
     Instance,
-    upgrade::{Rollout, UpgradePhase, UpgradeStatus},
+    upgrade::{Rollout, UpgradePhase, UpgradeStatus, UpgradeStep},
 };
+use std::borrow::Cow;
 
 /// What an instance is asked to run, and by whom.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -48,34 +52,47 @@ pub fn wanted(instance: &Instance) -> Option<Wanted> {
     })
 }
 
-/// Name of the Release the pods of an Instance are to run now: what its record says, else what runs, else what is
-/// asked for, which is how a new instance starts.
+/// Name of the Release the pods of an Instance are to run now: what its record says, else what runs, else what pods were
+/// asked for that are not ready yet, else what is asked for, which is how a new instance starts.
 pub fn active(instance: &Instance) -> Option<&str> {
-    let status = instance.status.as_ref();
-    let recorded = status.and_then(|status| status.upgrade.as_ref()).map(|upgrade| upgrade.active.as_str());
-    let running = || status.and_then(|status| status.release.as_ref()).map(|release| release.name.as_str());
-    recorded.or_else(running).or(instance.spec.release.as_deref())
+    let Some(status) = instance.status.as_ref() else { return instance.spec.release.as_deref() };
+    let recorded = status.upgrade.as_ref().map(|upgrade| &upgrade.active);
+    let running = status.release.as_ref().map(|release| &release.name);
+    let begun = status.revision.as_ref().map(|revision| &revision.release).filter(|release| !release.is_empty());
+
+    recorded.or(running).or(begun).or(instance.spec.release.as_ref()).map(String::as_str)
 }
 
-/// Name of the Release that the present step of an Instance's way ends at; none where no way is under way.
-pub fn target(instance: &Instance) -> Option<&str> {
-    let upgrade = instance.status.as_ref()?.upgrade.as_ref()?;
-    (!upgrade.phase.is_terminal()).then(|| step_end(upgrade)).flatten()
+/// The record of an Instance's way, in today's form; none where it never went one.
+pub fn record<'i>(instance: &'i Instance, releases: &dyn Releases) -> Option<Cow<'i, UpgradeStatus>> {
+    let record = instance.status.as_ref()?.upgrade.as_ref()?;
+
+    Some(machine::carried_over(record, releases, &Terms::default()))
 }
 
-/// What the present step of a way does to the data.
-pub fn facts(upgrade: &UpgradeStatus, releases: &dyn Releases) -> StepFacts {
-    releases.facts(machine::came_from(upgrade), step_end(upgrade).unwrap_or(&upgrade.to))
+/// Names of the Releases that an Instance still has to be made from: of a way under way those it has not reached, else those
+/// of the way that its spec asks for. The first is where the present step ends.
+pub fn ahead(instance: &Instance, releases: &dyn Releases) -> Vec<String> {
+    let record = record(instance, releases);
+
+    if let Some(record) = record.filter(|record| !record.phase.is_terminal()) {
+        let is_reached = record.step_end() == record.active && record.phase != UpgradePhase::Preflight;
+        let reached = record.step_index().saturating_add(usize::from(is_reached));
+        return record.steps.iter().skip(reached).map(|step| step.release.clone()).collect();
+    }
+    let (Some(wanted), Some(current)) = (wanted(instance), active(instance)) else { return Vec::new() };
+    if wanted.release == current {
+        return Vec::new();
+    }
+    releases.way(current, &wanted.release).unwrap_or_else(|_| vec![wanted.release])
 }
 
 /// Name of the Backup and of the migration Job of the present step and try: another for each.
 pub fn attempt_name(upgrade: &UpgradeStatus) -> String {
-    let attempt = (&upgrade.rollout, &upgrade.started_at, upgrade.step, step_end(upgrade));
-    format!("upgrade-{}", &crate::fingerprint::of(&attempt)[..10])
-}
+    let end = upgrade.path.get(upgrade.step_index()).map_or_else(|| upgrade.step_end(), String::as_str);
+    let attempt = (&upgrade.rollout, &upgrade.started_at, upgrade.step, Some(end));
 
-fn step_end(upgrade: &UpgradeStatus) -> Option<&str> {
-    path::step_end(&upgrade.path, upgrade.step)
+    format!("upgrade-{}", &crate::fingerprint::of(&attempt)[..10])
 }
 
 /// What a phase asks for, beside pods.
@@ -89,13 +106,22 @@ pub struct Wants {
     pub no_pods: bool,
 }
 
-/// What the present phase asks for, given whether the step is irreversible.
-pub fn wants(upgrade: &UpgradeStatus, irreversible: bool) -> Wants {
+impl Wants {
+    /// Is data to be saved or moved, to which nobody may write meanwhile?
+    pub fn asks_for_quiet(self) -> bool {
+        self.no_pods && (self.backup || self.migration)
+    }
+}
+
+/// What the present phase asks for.
+pub fn wants(upgrade: &UpgradeStatus) -> Wants {
+    let irreversible = upgrade.present_step().is_some_and(UpgradeStep::is_irreversible);
+
     match upgrade.phase {
         UpgradePhase::Backup => Wants { backup: true, migration: false, no_pods: irreversible },
         UpgradePhase::Migrate => Wants { backup: false, migration: true, no_pods: irreversible },
-        // A migration that failed half way leaves data that neither release can run on.
-        UpgradePhase::Failed => Wants { no_pods: irreversible && machine::is_half_way(upgrade), ..Wants::default() },
+        // A migration that broke off leaves data that neither release can run on.
+        UpgradePhase::Failed => Wants { no_pods: machine::is_half_way(upgrade), ..Wants::default() },
         UpgradePhase::Preflight
         | UpgradePhase::Rollout
         | UpgradePhase::Verify

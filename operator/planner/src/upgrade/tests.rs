@@ -104,9 +104,7 @@ impl Way {
     }
 
     fn wants(&self) -> Wants {
-        let record = self.record.as_ref().unwrap();
-        let at = usize::try_from(record.step).unwrap();
-        wants(record, self.steps[at].irreversible)
+        wants(self.record.as_ref().unwrap())
     }
 }
 

@@ -97,6 +97,8 @@ struct Record {
     active: u8,
     phase: UpgradePhase,
     backup: bool,
+    /// Was its migration seen to run?
+    broke_off: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -209,7 +211,7 @@ impl Fleet {
     fn standing(&self, place: &Place, spec: &CampaignSpec, campaign: usize, wave: usize) -> Standing {
         let goal = Goal::Release(release(self.goal()));
         let asker = Asker { spec, uid: UIDS[campaign], goal: &goal };
-        let instance = instance(place, self.goal());
+        let instance = self.instance(place);
         let owner = match (place.pinned, place.asked) {
             (Some(_), _) => Some("kubectl"),
             (None, Some(_)) => Some(FIELD_MANAGER),
@@ -382,7 +384,7 @@ impl Fleet {
     /// One look at an instance by the operator.
     fn look(&self, state: &mut State, target: usize, goes_well: bool) -> bool {
         let cached = state.cache[target];
-        let seen_instance = instance(&cached, self.goal());
+        let seen_instance = self.instance(&cached);
         let record = seen_instance.status.as_ref().and_then(|status| status.upgrade.as_ref());
         let current = upgrade::active(&seen_instance).unwrap().to_owned();
         let is_aborting = cached
@@ -462,6 +464,50 @@ impl Fleet {
                 let moves = self.decide(state, at);
                 moves.start.is_none() && moves.begin.is_empty() && moves.withdraw.is_empty()
             })
+    }
+}
+
+impl Fleet {
+    /// The Instance that stands at a place.
+    fn instance(&self, place: &Place) -> Instance {
+        let mut instance = INSTANCE.clone();
+        instance.spec.rollout = place.asked.map(|asked| rollout(asked, self.goal()));
+        instance.spec.release = match (place.pinned, place.asked) {
+            (Some(pinned), _) => Some(release(pinned)),
+            (None, Some(_)) => Some(release(self.goal())),
+            (None, None) => None,
+        };
+
+        let status = instance.status.as_mut().unwrap();
+        status.release = Some(RunningRelease { name: release(place.running), version: String::new() });
+        status.upgrade = place.record.map(|record| self.record(record));
+        instance
+    }
+
+    fn record(&self, record: Record) -> UpgradeStatus {
+        let path = self.way(&release(record.from), &release(record.to)).unwrap_or_default();
+        let starts = std::iter::once(release(record.from)).chain(path.clone());
+
+        UpgradeStatus {
+            rollout: record.asked.map(|asked| rollout(asked, self.goal())),
+            generation: None,
+            from: release(record.from),
+            to: release(record.to),
+            path: Vec::new(),
+            steps: starts.zip(&path).map(|(before, release)| self.step(&before, release)).collect(),
+            step: record.step.into(),
+            terms: None,
+            active: release(record.active),
+            phase: record.phase,
+            since: time(),
+            started_at: time(),
+            finished_at: None,
+            migration: record.broke_off.then(|| "j".to_owned()),
+            backup: record.backup.then(|| "b".to_owned()),
+            taken_back: false,
+            message: String::new(),
+            log_tail: String::new(),
+        }
     }
 }
 
@@ -621,36 +667,6 @@ fn rollout((campaign, attempt): (u8, u8), goal: u8) -> Rollout {
     Rollout { campaign, uid, wave, attempt: attempt.into(), wants: release(goal) }
 }
 
-fn instance(place: &Place, goal: u8) -> Instance {
-    let mut instance = INSTANCE.clone();
-    instance.spec.rollout = place.asked.map(|asked| rollout(asked, goal));
-    instance.spec.release = match (place.pinned, place.asked) {
-        (Some(pinned), _) => Some(release(pinned)),
-        (None, Some(_)) => Some(release(goal)),
-        (None, None) => None,
-    };
-    let status = instance.status.as_mut().unwrap();
-    status.release = Some(RunningRelease { name: release(place.running), version: String::new() });
-    status.upgrade = place.record.map(|record| UpgradeStatus {
-        rollout: record.asked.map(|asked| rollout(asked, goal)),
-        generation: None,
-        from: release(record.from),
-        to: release(record.to),
-        path: (record.from + 1..=record.to).map(release).collect(),
-        step: record.step.into(),
-        active: release(record.active),
-        phase: record.phase,
-        since: time(),
-        started_at: time(),
-        finished_at: None,
-        migration: None,
-        backup: record.backup.then(|| "b".to_owned()),
-        message: String::new(),
-        log_tail: String::new(),
-    });
-    instance
-}
-
 fn read(record: &UpgradeStatus) -> Record {
     Record {
         asked: record.rollout.as_ref().map(|rollout| {
@@ -663,6 +679,7 @@ fn read(record: &UpgradeStatus) -> Record {
         active: number(&record.active),
         phase: record.phase,
         backup: record.backup.is_some(),
+        broke_off: record.migration.is_some(),
     }
 }
 

@@ -50,6 +50,7 @@ fn snapshot<'a>(
         pinned: None,
         database_assured: None,
         operator,
+        writers: None,
         way: Way::open(releases),
     }
 }

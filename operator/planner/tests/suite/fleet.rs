@@ -86,3 +86,20 @@ fn a_status_at_rest_is_the_same_however_often_it_is_computed() {
     let second = fleet::establishment(&world.establishments[0], [], &world.establishments, world.now);
     assert_eq!(first, second);
 }
+
+#[test]
+fn a_release_that_is_gone_to_or_may_be_gone_back_to_is_in_use() {
+    let mut world = World::plain().at_rest();
+    world.releases.push(fixtures::release("app-3", "3.0"));
+    world.releases[2].spec.reachable_from = vec!["2.0".into()];
+    let used = |world: &World| -> Vec<u32> {
+        let status = |release| fleet::release(release, world.applications.first(), world.instances.values(), world.now);
+        world.releases.iter().map(|release| status(release).instances).collect()
+    };
+    assert_eq!(used(&world), [1, 0, 0]);
+    world.edit(|one| one.spec.release = Some("app-3".into()));
+    world.round();
+    assert_eq!(used(&world), [1, 1, 1], "it may go back to the first, and is on its way over the second to the third");
+    world.run();
+    assert_eq!(used(&world), [0, 0, 1]);
+}

@@ -236,7 +236,7 @@ proptest! {
                 let key = match step {
                     Step::Apply { object, .. } | Step::HandOver { object, .. } => &object.key,
                     Step::EnsureSecret(request) => request.key(),
-                    Step::Remove(key) => key,
+                    Step::Remove(key) | Step::RemoveReplaced(key) => key,
                     Step::EnsureDatabase(_) | Step::SealDatabase(_) | Step::DropDatabase(_) | Step::Release => continue,
                 };
                 let home = if key.kind == Kind::Namespace { &key.name } else { &key.namespace };
@@ -280,7 +280,7 @@ proptest! {
                 let wanted: BTreeSet<_> = plan.inventory.iter().collect();
                 for step in &plan.steps {
                     match step {
-                        Step::Remove(key) => assert!(!wanted.contains(key), "{key}"),
+                        Step::Remove(key) | Step::RemoveReplaced(key) => assert!(!wanted.contains(key), "{key}"),
                         Step::Apply { object, .. } => {
                             assert!(wanted.contains(&object.key), "{}", object.key);
                             let labels = crate::support::labels(&object.manifest, "labels");

@@ -45,8 +45,13 @@ fn a_generated_secret_that_a_release_drops_goes_though_nothing_watches_it() {
 
 #[test]
 fn a_secret_whose_removal_has_to_wait_is_not_forgotten() {
-    let mut world = a_smaller_release(World::plain()).at_rest();
-    world.edit(|one| one.spec.release = Some("app-2".into()));
+    let mut world = World::plain().at_rest();
+    let smaller = a_smaller_release(World::plain()).releases.remove(1).spec;
+    world.releases[0].spec.generated_secrets.clear();
+    world.releases[0].spec.components = smaller.components;
+    world.run();
+    let pending = world.status().revision.as_ref().unwrap().pending.clone();
+    world.edit(|one| one.spec.accepted_revision = pending);
     for removal in [Removal::Settling, Removal::Held { wanted: 200, fleet: 300 }] {
         world.removal = removal;
         world.round();
@@ -133,12 +138,11 @@ fn a_component_named_like_the_databases_secret_can_be_dropped() {
 
 #[test]
 fn where_removals_are_held_the_rest_goes_on_and_the_remedy_is_told() {
-    let mut world = a_smaller_release(World::plain()).at_rest();
+    let mut world = World::full().at_rest();
     world.removal = Removal::Held { wanted: 200, fleet: 300 };
-    world.edit(|one| one.spec.release = Some("app-2".into()));
-    world.round();
+    world.platforms[0].spec.exposure = fixtures::plain_platform().spec.exposure;
     let round = world.round();
-    assert!(round.steps.iter().any(|step| step == "apply Deployment gtc-app-a/web"));
+    assert!(round.steps.iter().any(|step| step == "apply Ingress gtc-app-a/public"), "{:?}", round.steps);
     assert!(!round.steps.iter().any(|step| step.starts_with("remove")));
     let message = world.message(ConditionType::Ready);
     assert!(

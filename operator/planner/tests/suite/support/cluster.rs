@@ -62,6 +62,8 @@ impl Number {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Cluster {
     pub objects: BTreeMap<ObjectKey, Stored>,
+    /// Pods that were told to end and have not.
+    pub terminating: Vec<String>,
     /// Databases by name, and whether their role may log in.
     pub databases: BTreeMap<String, bool>,
     drifts: u32,

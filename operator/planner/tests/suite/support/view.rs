@@ -28,7 +28,7 @@ pub(super) struct View {
     served: BTreeSet<Kind>,
     operator: OperatorIdentity,
     releases: Graph,
-    target: Option<Release>,
+    ahead: Vec<(String, Option<Release>)>,
     rehearsed: Option<Release>,
 }
 
@@ -51,6 +51,9 @@ impl View {
             neighbours.reverse();
         }
         let release = inputs::release_name(instance);
+        let releases =
+            Graph::new(world.releases.iter().filter(|one| one.spec.application == instance.spec.application));
+        let named = |name: &str| world.releases.iter().find(|one| is(one.metadata.name.as_ref(), name)).cloned();
         Self {
             application: application(&instance.spec.application),
             release: release
@@ -63,9 +66,8 @@ impl View {
             platform_load: u32::try_from(others().filter(counts).count()).unwrap(),
             served: world.served.clone(),
             operator: world.operator.clone(),
-            releases: Graph::new(world.releases.iter().filter(|one| one.spec.application == instance.spec.application)),
-            target: upgrade::target(instance)
-                .and_then(|name| world.releases.iter().find(|one| is(one.metadata.name.as_ref(), name)).cloned()),
+            ahead: upgrade::ahead(instance, &releases).into_iter().map(|name| (name.clone(), named(&name))).collect(),
+            releases,
             rehearsed: rehearsal::target_of(instance)
                 .or(instance.spec.rehearse.as_deref())
                 .and_then(|name| world.releases.iter().find(|one| is(one.metadata.name.as_ref(), name)).cloned()),
@@ -94,9 +96,10 @@ impl View {
             pinned,
             database_assured: assured,
             operator: &self.operator,
+            writers: Some(world.cluster.terminating.clone()),
             way: Way {
                 releases: &self.releases,
-                target: self.target.as_ref(),
+                ahead: self.ahead.iter().map(|(name, release)| (name.clone(), release.as_ref())).collect(),
                 rehearsed: self.rehearsed.as_ref(),
                 terms: world.terms.clone(),
                 gates: world.gates.clone(),

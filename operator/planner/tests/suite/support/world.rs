@@ -349,7 +349,7 @@ impl World {
             Step::DropDatabase(request) => {
                 self.cluster.databases.remove(&request.name);
             }
-            Step::Remove(key) => {
+            Step::Remove(key) | Step::RemoveReplaced(key) => {
                 match self.cluster.objects.get_mut(key) {
                     Some(stored) if key.kind == Kind::Namespace && self.namespaces_linger => stored.terminating = true,
                     _ => self.cluster.remove(key),
@@ -417,6 +417,7 @@ pub fn in_words(step: &Step) -> String {
         Step::SealDatabase(request) => format!("seal database {}", request.name),
         Step::DropDatabase(request) => format!("drop database {}", request.name),
         Step::Remove(key) => format!("remove {key}"),
+        Step::RemoveReplaced(key) => format!("remove replaced {key}"),
         Step::Release => "release".to_owned(),
     }
 }

@@ -1,5 +1,8 @@
 //! An Instance goes to another release phase by phase, and what it is made of follows the phase.
 
+mod edited;
+mod replaced;
+
 use crate::support::{World, fixtures};
 use gotocloud_api::{
     conditions::ConditionType,
@@ -40,6 +43,47 @@ fn versions(world: &World) -> Vec<Value> {
 
 fn replicas(world: &World) -> Vec<Value> {
     world.cluster.of_kind(Kind::Deployment).into_iter().map(|one| one["spec"]["replicas"].clone()).collect()
+}
+
+/// A person says something of the Instance by an annotation.
+fn say(world: &mut World, key: &str, value: &str) {
+    world.one().metadata.annotations.get_or_insert_default().insert(key.to_owned(), value.to_owned());
+}
+
+/// In the middle of a migration that cannot be undone: its Job runs, its pods are stopped.
+fn amid_migration() -> World {
+    let mut world = migrating(World::full(), false);
+    ask(&mut world);
+    world.round();
+    world.cluster.settle();
+    world.round();
+    ends(&mut world, Kind::Backup, Health::Ready);
+    world.round();
+    world.round();
+
+    assert_eq!(record(&world).phase, UpgradePhase::Migrate);
+    assert_eq!(world.cluster.of_kind(Kind::Job).len(), 1);
+    assert_eq!(replicas(&world), [0, 0]);
+    world
+}
+
+/// The migration that cannot be undone broke off.
+fn half_way() -> World {
+    let mut world = amid_migration();
+    ends(&mut world, Kind::Job, Health::Failed("exit code 3".into()));
+    world.round();
+    world.run();
+
+    assert_eq!(record(&world).phase, UpgradePhase::Failed);
+    assert_eq!(replicas(&world), [0, 0]);
+    world
+}
+
+fn days(world: &mut World, days: i64) {
+    for _ in 0..days {
+        world.now += jiff::SignedDuration::from_hours(24);
+        world.round();
+    }
 }
 
 fn ends(world: &mut World, kind: Kind, health: Health) {
@@ -122,8 +166,12 @@ fn a_migration_that_cannot_be_undone_and_fails_leaves_the_pods_stopped_and_names
     assert_eq!(replicas(&world), [0, 0]);
     assert_eq!(world.condition(ConditionType::Stalled), "True UpgradeFailed");
     assert!(world.message(ConditionType::Ready).contains("restore the backup upgrade-"));
-    // Somebody restores it, and says so by setting the release back.
     world.edit(|one| one.spec.release = Some("app-1".into()));
+    world.run();
+    assert_eq!(replicas(&world), [0, 0], "a manifest of old that somebody applies restores no data");
+    // Somebody restores it, and says so.
+    let job = record(&world).migration.clone().unwrap();
+    say(&mut world, "gotocloud.amue.fr/restored", &job);
     world.run();
     assert_eq!(record(&world).phase, UpgradePhase::RolledBack);
     assert_eq!(versions(&world), ["1.0", "1.0"]);
@@ -136,19 +184,26 @@ fn on_a_server_of_somebody_elses_a_person_attests_the_backup() {
     let mut world = migrating(World::plain(), false);
     ask(&mut world);
     world.round();
+    assert!(record(&world).message.contains("is being stopped"), "{}", record(&world).message);
+    world.cluster.settle();
+    world.round();
     assert!(record(&world).message.contains("gotocloud.amue.fr/backed-up-at=TIME"), "{}", record(&world).message);
     let old = (world.now - jiff::SignedDuration::from_hours(48)).to_string();
     let annotate = |world: &mut World, at: String| {
-        world.one().metadata.annotations = Some([("gotocloud.amue.fr/backed-up-at".to_owned(), at)].into());
+        say(world, "gotocloud.amue.fr/backed-up-at", &at);
         world.round();
     };
     annotate(&mut world, old);
     assert_eq!(record(&world).phase, UpgradePhase::Backup, "one taken before is not of the data as it is");
+    assert!(record(&world).message.contains("before its pods were asked to stop"), "{}", record(&world).message);
     let future = (world.now + jiff::SignedDuration::from_secs(60)).to_string();
     annotate(&mut world, future);
     assert_eq!(record(&world).phase, UpgradePhase::Backup, "nobody attests what is to come");
-    let now = world.now.to_string();
-    annotate(&mut world, now);
+    assert!(record(&world).message.contains("it counts from then on"), "{}", record(&world).message);
+    let from = gotocloud_planner::instance::attested_from(&world.one().clone(), world.now);
+    assert_eq!(from, Some(world.now + jiff::SignedDuration::from_secs(60)), "it is looked at again then");
+    world.now += jiff::SignedDuration::from_secs(60);
+    world.round();
     assert_eq!(record(&world).phase, UpgradePhase::Migrate);
 }
 
