@@ -2,7 +2,7 @@
 
 use super::{deletion, rehearsing};
 use crate::{
-    autoscaling,
+    autoscaling, database,
     grouping::Membership,
     health::Health,
     inputs::{self, Inputs, full_name},
@@ -112,6 +112,9 @@ fn proceed<'a>(snapshot: &Snapshot<'a>, inputs: Inputs<'a>) -> Plan<'a> {
     }
     let surroundings = Surroundings { neighbours: &snapshot.neighbours, operator: snapshot.operator };
     let settled = render::render(&inputs, &surroundings).and_then(|mut rendered| {
+        if inputs.has_database() {
+            database::may_be_called(&render::database_identifier(inputs.name()))?;
+        }
         database_stays(&inputs, &rendered)?;
         let pin = pin(snapshot, &inputs, &mut rendered)?;
         Ok((rendered, pin))
@@ -433,7 +436,7 @@ pub(super) fn location(inputs: &Inputs<'_>, request: Option<&DatabaseRequest>) -
         None => format!("{}/{}", inputs.namespace, render::DATABASE_CLUSTER),
     };
     let secret_name = render::DATABASE_SECRET.to_owned();
-    Some(DatabaseStatus { server, role: name.clone(), name, secret_name, provisioned: String::new() })
+    Some(DatabaseStatus { server, role: name.clone(), name, secret_name, provisioned: String::new(), oid: None })
 }
 
 fn find<'s>(snapshot: &'s Snapshot<'_>, key: &ObjectKey) -> Option<&'s Observed> {
@@ -509,7 +512,7 @@ fn withhold_pods_until_the_database_is_ready(
                 if matches!(object.key.kind, Kind::Deployment | Kind::HorizontalPodAutoscaler))
     };
     if let Some(database) = &rendered.database {
-        if snapshot.database_assured != Some(database.fingerprint().as_str()) {
+        if !snapshot.has_assured(database) {
             let (pods, others): (Vec<_>, Vec<_>) = steps.drain(..).partition(new_pods);
             steps.extend(others);
             steps.push(Step::EnsureDatabase(database.clone()));
