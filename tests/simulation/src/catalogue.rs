@@ -73,9 +73,10 @@ pub fn level(at: usize) -> usize {
 /// Can a release run on data that was moved so often?
 pub fn suits(at: usize, moved: usize) -> bool {
     let needs = level(at);
-    let later = LADDER.iter().enumerate().filter(|(other, rung)| {
-        rung.moves == Moves::ForGood && level(*other) > needs && level(*other) <= moved
-    });
+    let later = LADDER
+        .iter()
+        .enumerate()
+        .filter(|(other, rung)| rung.moves == Moves::ForGood && level(*other) > needs && level(*other) <= moved);
     moved >= needs && later.count() == 0
 }
 

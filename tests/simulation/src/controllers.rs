@@ -79,6 +79,11 @@ impl Nodes {
     }
 }
 
+/// Is it a Job of an upgrade that is still at it?
+pub fn is_at_it(at: &Ref, stored: &Stored) -> bool {
+    at.kind == "Job" && !is_over(&stored.object) && laws::is_of_upgrade(at)
+}
+
 fn is_over(job: &Value) -> bool {
     let conditions = job["status"]["conditions"].as_array().map_or(&[][..], Vec::as_slice);
     conditions.iter().any(|one| (one["type"] == "Complete" || one["type"] == "Failed") && one["status"] == "True")
@@ -339,10 +344,5 @@ impl World {
     pub(crate) fn drop_data(&mut self, namespace: &str) {
         self.judge_loss(namespace);
         self.data.remove(namespace);
-    }
-
-    /// Is the job still at it?
-    pub(crate) fn is_at_it(&self, at: &Ref, stored: &Stored) -> bool {
-        at.kind == "Job" && !is_over(&stored.object) && laws::is_of_upgrade(at)
     }
 }

@@ -206,9 +206,8 @@ impl World {
         what: impl FnOnce(&mut Server) -> Result<T, Refused>,
     ) -> Result<Result<T, Refused>, Died> {
         self.meanwhile(caller)?;
-        let no_answer = || {
-            Err(Refused { code: 504, reason: "Timeout", message: "the API server did not answer".to_owned() })
-        };
+        let no_answer =
+            || Err(Refused { code: 504, reason: "Timeout", message: "the API server did not answer".to_owned() });
         let is_lost = self.is_lively && self.one_in(300);
         if self.is_out || (is_lost && self.one_in(2)) {
             self.say(|| format!("operator: {verb} {at}: the request is lost"));
@@ -425,17 +424,12 @@ impl World {
             }
             for change in &changes {
                 self.process.note(change);
-                if self.is_controlled(change) {
+                if is_controlled(change) {
                     self.dirty.insert(change.at.clone());
                 }
                 self.judge(change);
             }
         }
-    }
-
-    fn is_controlled(&self, change: &Change) -> bool {
-        matches!(change.at.kind, "Deployment" | "Job" | "Backup" | "Cluster" | "Namespace")
-            && change.by != crate::controllers::MANAGER
     }
 
     fn fire(&mut self, timer: Timer) {
@@ -464,4 +458,10 @@ impl World {
             self.broken = Some(Broken { law, what, event: self.events });
         }
     }
+}
+
+/// Does a controller look at what changed? What it wrote itself it knows.
+fn is_controlled(change: &Change) -> bool {
+    matches!(change.at.kind, "Deployment" | "Job" | "Backup" | "Cluster" | "Namespace")
+        && change.by != crate::controllers::MANAGER
 }

@@ -175,7 +175,14 @@ fn has_generation(kind: &str) -> bool {
 fn is_custom(kind: &str) -> bool {
     matches!(
         kind,
-        "Instance" | "Release" | "Application" | "Establishment" | "Platform" | "Campaign" | "ChangeFreeze" | "Deferral"
+        "Instance"
+            | "Release"
+            | "Application"
+            | "Establishment"
+            | "Platform"
+            | "Campaign"
+            | "ChangeFreeze"
+            | "Deferral"
     )
 }
 
@@ -191,7 +198,15 @@ fn has_status(kind: &str) -> bool {
 impl Server {
     /// An API server without objects.
     pub fn new(now: Timestamp) -> Self {
-        Self { now, policies: true, objects: BTreeMap::new(), version: 0, made: 0, changes: Vec::new(), is_named: false }
+        Self {
+            now,
+            policies: true,
+            objects: BTreeMap::new(),
+            version: 0,
+            made: 0,
+            changes: Vec::new(),
+            is_named: false,
+        }
     }
 
     /// An object, if it is there.
@@ -331,12 +346,9 @@ impl Server {
         match before {
             Some(before) if *owners[before].fields == fields => {}
             Some(before) => owners[before].fields = Rc::new(fields),
-            None => owners.push(Owner {
-                manager: by.to_owned(),
-                applies: true,
-                of_status: status,
-                fields: Rc::new(fields),
-            }),
+            None => {
+                owners.push(Owner { manager: by.to_owned(), applies: true, of_status: status, fields: Rc::new(fields) })
+            }
         }
         self.store(by, at, &live, object, owners)
     }
@@ -358,8 +370,7 @@ impl Server {
         }
 
         let fields = owned(at.kind, &said);
-        let owner =
-            Owner { manager: request.by.to_owned(), applies: true, of_status: false, fields: Rc::new(fields) };
+        let owner = Owner { manager: request.by.to_owned(), applies: true, of_status: false, fields: Rc::new(fields) };
         let mut object = said;
         object["metadata"]["name"] = (*at.name).into();
         if !at.namespace.is_empty() {
@@ -401,13 +412,7 @@ impl Server {
         self.changes.push(change);
     }
 
-    fn store_new(
-        &mut self,
-        by: &str,
-        at: &Ref,
-        mut object: Value,
-        owners: Vec<Owner>,
-    ) -> Result<Rc<Stored>, Refused> {
+    fn store_new(&mut self, by: &str, at: &Ref, mut object: Value, owners: Vec<Owner>) -> Result<Rc<Stored>, Refused> {
         if !at.namespace.is_empty() {
             let namespace = Ref::new("Namespace", "", &at.namespace);
             match self.objects.get(&namespace) {

@@ -53,13 +53,7 @@ pub fn leaves<'v>(kind: &str, value: &'v Value) -> BTreeMap<String, &'v Value> {
     found
 }
 
-fn collect<'v>(
-    kind: &str,
-    field: &str,
-    value: &'v Value,
-    path: &mut String,
-    found: &mut BTreeMap<String, &'v Value>,
-) {
+fn collect<'v>(kind: &str, field: &str, value: &'v Value, path: &mut String, found: &mut BTreeMap<String, &'v Value>) {
     let length = path.len();
     match (value, list(kind, field)) {
         (Value::Object(fields), _) if !fields.is_empty() => {

@@ -110,8 +110,7 @@ impl Process {
     pub fn note(&mut self, change: &Change) {
         let Some(inbox) = self.inbox.get_mut(change.at.kind) else { return };
         let is_followed = |stored: &&Rc<Stored>| is_followed(&change.at, stored);
-        let (before, after) =
-            (change.before.as_ref().filter(is_followed), change.after.as_ref().filter(is_followed));
+        let (before, after) = (change.before.as_ref().filter(is_followed), change.after.as_ref().filter(is_followed));
         match (before, after, &change.after) {
             (_, Some(after), _) => inbox.push_back(Told::Is(change.at.clone(), Rc::clone(after))),
             // One that lost the label is gone from the watch, which shows it as it is now.
@@ -128,7 +127,9 @@ impl Process {
             Told::Gone(at, stored) => self.miss(at, stored, now),
             Told::All(all) => {
                 self.synced.insert(kind);
-                all.iter().for_each(|(at, stored)| self.see(at, stored, now));
+                for (at, stored) in all {
+                    self.see(at, stored, now);
+                }
                 self.keep_only(kind, all, now);
             }
         }

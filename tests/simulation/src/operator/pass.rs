@@ -32,6 +32,8 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, rc::Rc, time::Duration};
 
+/// How soon an Instance that changed while it was worked on is looked at anew, if no watch shows the change sooner.
+const OUTDATED_RETRY: Duration = Duration::from_secs(1);
 /// How often an Instance whose removals are held looks whether they still are.
 const HELD_RETRY: Duration = Duration::from_secs(5);
 /// How often it is looked whether pods that were told to end have ended: nothing watches them.
@@ -160,13 +162,19 @@ fn one(
 
     let removals = plan.removals(snapshot.children.len());
     let removal = judge_removals(world.process(caller), who, &view, removals, now);
+    let mut stored = Rc::clone(instance);
     if let Some(metadata) = &plan.metadata {
-        label(world, caller, who, instance, metadata)?;
+        let labelled = label(world, caller, who, instance, metadata)?;
+        // What is reported follows from the spec that was seen: over another it is not written.
+        let is_as_seen =
+            |one: &Instance| one.metadata.generation == instance.metadata.generation && one.status == instance.status;
+        if let Some(labelled) = labelled.filter(is_as_seen) {
+            stored = Rc::new(labelled);
+        }
     }
 
     let mut pass = Pass::default();
-    let mut steps: Vec<Step> =
-        plan.steps_allowed(removal == Removal::Allowed).into_iter().map(Clone::clone).collect();
+    let mut steps: Vec<Step> = plan.steps_allowed(removal == Removal::Allowed).into_iter().cloned().collect();
     if let Some(fault) = fault {
         fault.distort(&mut steps, &snapshot);
     }
@@ -200,7 +208,7 @@ fn one(
     if fault == Some(Fault::ActsBeforeItRecords) && way.as_ref().is_some_and(|way| !way.phase.is_terminal()) {
         act_early(world, caller, who, instance, &report)?;
     }
-    let untold = tell(world, caller, who, instance, &report)?;
+    let untold = tell(world, caller, who, &stored, &report)?;
     if let Some(failure) = failure {
         return Err(failure.into());
     }
@@ -251,13 +259,7 @@ fn act_early(
 }
 
 /// May the plan's removals be carried out? Notes the wish, so that the whole fleet's is known.
-fn judge_removals(
-    process: &mut Process,
-    who: &InstanceRef,
-    view: &View,
-    removals: usize,
-    now: Timestamp,
-) -> Removal {
+fn judge_removals(process: &mut Process, who: &InstanceRef, view: &View, removals: usize, now: Timestamp) -> Removal {
     let annotations = view.platform.as_ref().and_then(|platform| platform.metadata.annotations.as_ref());
     let allowed_until =
         annotations.and_then(|all| all.get(names::ANNOTATION_ALLOW_REMOVALS_UNTIL)).and_then(|text| text.parse().ok());
@@ -298,8 +300,8 @@ fn tell(
             first.message = format!("{} ({now})", first.message);
         }
     }
-    write_status(world, caller, who, instance, &status)?;
-    Ok((fault == Some(Fault::TellsAgain)).then_some(Duration::from_mins(10)))
+    let outdated = write_status(world, caller, who, instance, &status)?;
+    Ok(outdated.or((fault == Some(Fault::TellsAgain)).then_some(Duration::from_mins(10))))
 }
 
 fn write_status(
@@ -308,12 +310,10 @@ fn write_status(
     who: &InstanceRef,
     instance: &Instance,
     status: &InstanceStatus,
-) -> Result<(), Stop> {
+) -> Result<Option<Duration>, Stop> {
     let at = Ref::new("Instance", &who.namespace, &who.name);
     let mut manifest = json!({"metadata": {}, "status": status});
-    // A step of an upgrade follows from the spec as it was seen: where that has changed, the step is not taken.
-    let is_step = instance.status.as_ref().and_then(|status| status.upgrade.as_ref()) != status.upgrade.as_ref();
-    if is_step && world.fault() != Some(Fault::NamesNoVersion) {
+    if world.fault() != Some(Fault::NamesNoVersion) {
         manifest["metadata"]["resourceVersion"] = json!(instance.metadata.resource_version);
     }
     if world.fault() == Some(Fault::ActsOnAStaleView) {
@@ -325,19 +325,20 @@ fn write_status(
     match world.ask(caller, &at, "write the status of", |server| server.apply(&at, request))? {
         Ok(stored) => written(world, caller, who, &stored),
         Err(refused) if refused.code == 404 => {}
+        Err(refused) if refused.code == 409 => return Ok(Some(OUTDATED_RETRY)),
         Err(refused) => return Err(of_instance(&refused).into()),
     }
-    Ok(())
+    Ok(None)
 }
 
-/// Gives the Instance its labels and its finalizer.
+/// Gives the Instance its labels and its finalizer; gives it as it is then.
 fn label(
     world: &mut World,
     caller: Caller,
     who: &InstanceRef,
     instance: &Instance,
     wanted: &InstanceMetadata,
-) -> Result<(), Stop> {
+) -> Result<Option<Instance>, Stop> {
     let at = Ref::new("Instance", &who.namespace, &who.name);
     let mut metadata = json!({"uid": instance.metadata.uid, "labels": wanted.labels});
     if wanted.finalizer {
@@ -348,7 +349,7 @@ fn label(
     let stored = world.ask(caller, &at, "label", |server| server.apply(&at, request))?;
     let stored = stored.map_err(|refused| of_instance(&refused))?;
     written(world, caller, who, &stored);
-    Ok(())
+    Ok(typed(&stored.object))
 }
 
 /// Carries out the steps, up to the first that fails.
@@ -432,16 +433,9 @@ fn send(
     Ok(())
 }
 
-fn hand_over(
-    world: &mut World,
-    caller: Caller,
-    who: &InstanceRef,
-    object: &Object,
-    known: bool,
-) -> Result<(), Stop> {
+fn hand_over(world: &mut World, caller: Caller, who: &InstanceRef, object: &Object, known: bool) -> Result<(), Stop> {
     let at = at(&object.key);
-    let request =
-        Apply { by: names::REPLICAS_FIELD_MANAGER, manifest: &object.manifest, force: known, status: false };
+    let request = Apply { by: names::REPLICAS_FIELD_MANAGER, manifest: &object.manifest, force: known, status: false };
     match world.ask(caller, &at, "hand over", |server| server.apply(&at, request))? {
         Ok(stored) => {
             let _ = world.process(caller).children.observe(&seen(object.key.kind, &stored));
@@ -496,12 +490,7 @@ fn ensure_secret(
     send(world, caller, who, key, manifest, &request.fingerprint())
 }
 
-fn ensure_database(
-    world: &mut World,
-    caller: Caller,
-    request: &DatabaseRequest,
-    pass: &mut Pass,
-) -> Result<(), Stop> {
+fn ensure_database(world: &mut World, caller: Caller, request: &DatabaseRequest, pass: &mut Pass) -> Result<(), Stop> {
     let (namespace, name) = &request.secret;
     let key = ObjectKey::new(Kind::Secret, namespace, name);
     let found = secret(world, caller, &key)?;
@@ -546,7 +535,7 @@ fn release(
     let metadata = InstanceMetadata { labels, finalizer: false };
     match label(world, caller, who, instance, &metadata) {
         Err(Stop::Failed(failure)) if failure.reason == Reason::ApiMissing => {}
-        other => other?,
+        other => drop(other?),
     }
     pass.is_released = true;
     Ok(())

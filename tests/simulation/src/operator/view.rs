@@ -4,10 +4,10 @@ use super::{
     Process,
     children::{InstanceRef, NamespaceRecord},
 };
+use gotocloud_api::upgrade::UpgradePhase;
 use gotocloud_api::{Application, Establishment, Instance, Platform, Release, names};
 use gotocloud_planner::{
-    Kind, Snapshot,
-    campaign,
+    Kind, Snapshot, campaign,
     grouping::groupings_of,
     inputs::{self, counts_before},
     instance::namespace_holder,
@@ -16,7 +16,6 @@ use gotocloud_planner::{
     snapshot::{NamespaceHolder, OperatorIdentity, Pinned, Way},
     upgrade::{self, Gates, Terms},
 };
-use gotocloud_api::upgrade::UpgradePhase;
 use jiff::Timestamp;
 use std::{collections::BTreeSet, rc::Rc};
 
@@ -98,12 +97,7 @@ impl View {
     }
 
     /// All of it, with what the process sees of the Instance's objects now.
-    pub fn snapshot<'a>(
-        &'a self,
-        process: &Process,
-        pinned: Option<Pinned>,
-        assured: Option<&'a str>,
-    ) -> Snapshot<'a> {
+    pub fn snapshot<'a>(&'a self, process: &Process, pinned: Option<Pinned>, assured: Option<&'a str>) -> Snapshot<'a> {
         let recorded = |key: &gotocloud_planner::ObjectKey| key.recorded_in(&self.instance).map(str::to_owned);
         let children = process.children.of(&self.who, recorded);
         Snapshot {
