@@ -75,6 +75,8 @@ pub enum Reason {
     NameTooLong,
     /// Another Instance holds the namespace this one needs.
     NamespaceTaken,
+    /// The namespace keeps data of another release than the Instance asks for.
+    RetainedData,
     /// Another Instance already runs this application for this establishment in this environment.
     DuplicateInstance,
     /// An object of that name belongs to somebody else.
@@ -87,13 +89,13 @@ pub enum Reason {
     ApiMissing,
     /// The database server cannot be reached.
     DatabaseUnreachable,
-    /// The database server refused what was asked.
+    /// The database server refused what was asked, or what is there is not proven to be the Instance's.
     DatabaseRefused,
     /// The Instance's data is elsewhere than the Platform or Application now says.
     DatabaseMoved,
-    /// The Cluster that held the Instance's data is gone.
+    /// The Cluster, or the database on a server, that held the Instance's data is gone.
     DatabaseLost,
-    /// The Secret with the database server's administrator is missing or incomplete.
+    /// The Secret with the database server's administrator, or with the instance's own password, is missing or incomplete.
     DatabaseSecretInvalid,
     /// The API server refused an object.
     ObjectRefused,

@@ -246,6 +246,9 @@ pub struct DatabaseStatus {
     /// Hash of what was last made sure of on the server, or uid of the Cluster; empty before.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub provisioned: String,
+    /// Which database of that name it was on the server, when it was last made sure of: PostgreSQL's own number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub oid: Option<u32>,
 }
 
 /// The objects an instance is made of.

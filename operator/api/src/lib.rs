@@ -19,6 +19,7 @@
 #![allow(clippy::duplicated_attributes)]
 
 pub mod application;
+pub mod approval;
 pub mod calendar;
 pub mod campaign;
 pub mod change_freeze;
@@ -39,6 +40,7 @@ pub mod upgrade;
 pub mod version;
 
 pub use application::{Application, ApplicationSpec, ApplicationStatus};
+pub use approval::{Approval, ApprovalSpec};
 pub use calendar::{Weekday, Window};
 pub use campaign::{Campaign, CampaignSpec, CampaignStatus};
 pub use change_freeze::{ChangeFreeze, ChangeFreezeSpec, ChangeFreezeStatus};
@@ -75,6 +77,7 @@ pub fn definitions() -> Vec<CustomResourceDefinition> {
         Establishment::crd(),
         Instance::crd(),
         Campaign::crd(),
+        Approval::crd(),
         ChangeFreeze::crd(),
         Deferral::crd(),
     ];
@@ -82,7 +85,7 @@ pub fn definitions() -> Vec<CustomResourceDefinition> {
 }
 
 /// The definition as an API server is to have it: with the formats of numbers that it knows (Rust's unsigned ones it warns
-/// about), and without defaults in the items of lists.
+/// about), without defaults in the items of lists, and with a status from the first moment that says that nobody looked yet.
 ///
 /// Who applies client-side, as `kubectl apply` and Argo CD do, replaces a list as a whole: what the server added to an item is
 /// a difference for ever. The types apply those defaults when they read an object; the descriptions say them.
@@ -90,6 +93,7 @@ fn as_served(definition: CustomResourceDefinition) -> CustomResourceDefinition {
     let served = serde_json::to_value(&definition).ok().and_then(|mut value| {
         rename_formats(&mut value);
         leave_out_defaults_of_items(&mut value, false);
+        begin_unobserved(&mut value);
         serde_json::from_value(value).ok()
     });
     // A definition that were not the same after a round trip through JSON could not be sent either.
@@ -111,6 +115,18 @@ fn rename_formats(value: &mut Value) {
         }
         Value::Array(items) => items.iter_mut().for_each(rename_formats),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+/// Gives each object that gets a status one from its first moment, of a generation that never is: what kstatus, and so Flux,
+/// Helm and Argo CD, would else take for done before the operator has looked at it.
+fn begin_unobserved(value: &mut Value) {
+    let versions = value.pointer_mut("/spec/versions").and_then(Value::as_array_mut);
+    for version in versions.into_iter().flatten() {
+        let status = version.pointer_mut("/schema/openAPIV3Schema/properties/status");
+        if let Some(status) = status.filter(|status| status.pointer("/properties/observedGeneration").is_some()) {
+            status["default"] = serde_json::json!({"observedGeneration": -1});
+        }
     }
 }
 

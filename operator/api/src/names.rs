@@ -45,6 +45,8 @@ pub const ANNOTATION_APPLIED: &str = "gotocloud.amue.fr/applied";
 pub const ANNOTATION_RETAINED_AT: &str = "gotocloud.amue.fr/retained-at";
 /// Annotation on a retained namespace: what data it keeps, as a sentence.
 pub const ANNOTATION_RETAINED_DATA: &str = "gotocloud.amue.fr/retained-data";
+/// Annotation on a retained namespace: name of the Release that the data it keeps is of.
+pub const ANNOTATION_RETAINED_RELEASE: &str = "gotocloud.amue.fr/retained-release";
 /// Annotation on a Platform: until when (RFC 3339) the operator may remove more objects at once than its limit.
 pub const ANNOTATION_ALLOW_REMOVALS_UNTIL: &str = "gotocloud.amue.fr/allow-removals-until";
 
@@ -64,7 +66,8 @@ pub const ANNOTATION_GO_ON_WITH: &str = "gotocloud.amue.fr/go-on-with";
 /// Annotation on an Instance: the database server, as `HOST:PORT`, to which a person moved its data.
 pub const ANNOTATION_DATABASE_MOVED_TO: &str = "gotocloud.amue.fr/database-moved-to";
 
-/// Annotation on an Instance: the uid of the `CloudNativePG` Cluster that is gone, in whose place an empty one may be made.
+/// Annotation on an Instance: the uid of the `CloudNativePG` Cluster that is gone, or the oid of the database on a server,
+/// in whose place an empty one may be made.
 pub const ANNOTATION_NEW_EMPTY_DATABASE: &str = "gotocloud.amue.fr/new-empty-database";
 
 /// Prefix of the namespace in which an instance's workload lives.

@@ -184,7 +184,7 @@ pub struct DatabaseServer {
     #[schemars(range(min = 1, max = 65535))]
     pub port: u16,
     /// Name of a Secret in the operator's own namespace, with the keys `username` and `password` of a role that may
-    /// create roles and databases (it need not be a superuser).
+    /// create roles and databases (it need not be a superuser). With the keys `host` and `port` it is for that server alone.
     #[schemars(length(min = 1, max = 253))]
     pub admin_secret_name: String,
     /// Certificate authority of the server, PEM.

@@ -64,6 +64,11 @@ fn what_campaigns_freezes_and_deferrals_name_stands_for_something() {
     for (name, freeze) in &examples.freezes {
         assert!(freeze.spec.applications.iter().all(|one| examples.applications.contains_key(one)), "{name}");
     }
+    assert!(!examples.approvals.is_empty());
+    for (name, approval) in &examples.approvals {
+        let campaign = &examples.campaigns[&approval.spec.campaign];
+        assert!(campaign.spec.waves.iter().any(|wave| wave.name == approval.spec.wave), "{name}");
+    }
     for (name, deferral) in &examples.deferrals {
         assert!(examples.establishments.contains_key(&deferral.spec.establishment), "{name}");
         assert!(examples.campaigns.contains_key(&deferral.spec.campaign), "{name}");

@@ -154,7 +154,7 @@ impl Runner {
     /// Looks at every campaign that goes on, or that changed.
     async fn look(&mut self, news: News) {
         let pass = self.known.context.begins_pass();
-        let campaigns = self.known.catalogue.campaigns.state();
+        let campaigns = self.known.catalogue.campaigns();
         self.live.retain(|name, live| {
             campaigns.iter().any(|one| one.name_any() == *name && one.metadata.uid.as_ref() == Some(&live.uid))
         });

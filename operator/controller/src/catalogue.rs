@@ -7,10 +7,14 @@ use crate::{
 };
 use futures::{Stream, StreamExt as _, future::join_all};
 use gotocloud_api::{
-    Application, Campaign, ChangeFreeze, ChangeFreezeSpec, Deferral, Establishment, Instance, Platform, Release,
-    upgrade::UpgradePhase,
+    Application, Approval, Campaign, ChangeFreeze, ChangeFreezeSpec, Deferral, Establishment, Instance, Platform,
+    Release, upgrade::UpgradePhase,
 };
-use gotocloud_planner::{campaign::ownership, fingerprint, grouping, inputs, path::Graph};
+use gotocloud_planner::{
+    campaign::{approvals::with_approvals, ownership},
+    fingerprint, grouping, inputs,
+    path::Graph,
+};
 use kube::{
     Api, Client, Resource, ResourceExt as _,
     runtime::{
@@ -46,6 +50,8 @@ pub struct Catalogue {
     pub campaigns: Store<Campaign>,
     /// All freezes.
     pub freezes: Store<ChangeFreeze>,
+    /// All Approvals.
+    pub approvals: Store<Approval>,
     /// All Deferrals.
     pub deferrals: Store<Deferral>,
     by_establishment: Mutex<HashMap<String, BTreeSet<InstanceRef>>>,
@@ -89,6 +95,7 @@ impl Catalogue {
         let (campaigns, w6) = reflector::store();
         let (freezes, w7) = reflector::store();
         let (deferrals, w8) = reflector::store();
+        let (approvals, w9) = reflector::store();
         let catalogue = Arc::new(Self {
             applications,
             releases,
@@ -98,6 +105,7 @@ impl Catalogue {
             campaigns,
             freezes,
             deferrals,
+            approvals,
             by_establishment: Mutex::default(),
             members: Mutex::default(),
         });
@@ -107,6 +115,8 @@ impl Catalogue {
             Box::pin(specs(client, w3, watches, changed, Change::Platform)),
             Box::pin(specs(client, w4, watches, changed, Change::Establishment)),
             Box::pin(specs(client, w6, watches, changed, Change::Campaign)),
+            // Whichever Campaign it names: all of them are looked at.
+            Box::pin(specs(client, w9, watches, changed, Change::Campaign)),
             Box::pin(specs(client, w7, watches, changed, |_| Change::Calendar)),
             Box::pin(specs(client, w8, watches, changed, |_| Change::Calendar)),
             Box::pin(follow_instances(client, w5, watches, changed, Arc::clone(&catalogue))),
@@ -126,8 +136,21 @@ impl Catalogue {
             Box::pin(async { self.campaigns.wait_until_ready().await.is_ok() }),
             Box::pin(async { self.freezes.wait_until_ready().await.is_ok() }),
             Box::pin(async { self.deferrals.wait_until_ready().await.is_ok() }),
+            Box::pin(async { self.approvals.wait_until_ready().await.is_ok() }),
         ];
         join_all(waits).await;
+    }
+
+    /// All Campaigns, with the words that were given for their waves.
+    pub fn campaigns(&self) -> Vec<Arc<Campaign>> {
+        let approvals = self.approvals.state();
+        self.campaigns.state().iter().map(|campaign| with_approvals(campaign, &approvals)).collect()
+    }
+
+    /// The Campaign of that name, with the words that were given for its waves.
+    pub fn campaign(&self, name: &str) -> Option<Arc<Campaign>> {
+        let campaign = self.campaigns.get(&ObjectRef::new(name))?;
+        Some(with_approvals(&campaign, &self.approvals.state()))
     }
 
     /// The Instance of that name.

@@ -325,7 +325,7 @@ fn namespace_record(owner: &InstanceRef, metadata: &ObjectMeta) -> NamespaceReco
     let retained = labels
         .contains_key(names::LABEL_RETAINED)
         .then(|| (annotation(names::ANNOTATION_RETAINED_AT), annotation(names::ANNOTATION_RETAINED_DATA), platform));
-    let of = NamespaceOf::labelled(labels);
+    let of = NamespaceOf::marked(labels, metadata.annotations.as_ref());
     NamespaceRecord { owner: owner.clone(), of, terminating: metadata.deletion_timestamp.is_some(), retained }
 }
 

@@ -1,7 +1,7 @@
 //! By which time was everything decided last?
 //!
 //! `/decided` says so, for whoever moves a clock on: once the answer names the moment the clock was set to, and the newest
-//! object there is, what that moment brings has been done, and nothing waits but for a later one.
+//! Instance there is, what that moment brings has been done, and nothing waits but for a later one.
 
 use crate::children::InstanceRef;
 use jiff::Timestamp;
@@ -26,7 +26,7 @@ struct Known {
 pub struct Pass {
     /// The time it decided by.
     pub at: Timestamp,
-    /// The newest resource version of an Instance or a Campaign that it knew.
+    /// The newest resource version of an Instance that it knew.
     pub seen: u64,
     /// Has it told all it knows, and is nothing due before a later moment?
     pub is_at_rest: bool,
@@ -38,7 +38,7 @@ pub struct Pass {
 pub struct Answer {
     /// The time by which every campaign and every Instance was decided; `None` before the first time.
     at: Option<Timestamp>,
-    /// The newest resource version of an Instance or a Campaign that the campaigns were decided by.
+    /// The newest resource version of an Instance that the campaigns were decided by.
     seen: u64,
     /// Is nothing left to be told or done before a later moment?
     at_rest: bool,

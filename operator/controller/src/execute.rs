@@ -3,11 +3,12 @@
 use crate::{
     apply::{Cluster, Pass, explained, failure},
     children::{self, InstanceRef, Seen},
-    database::{Administrator, Operation, Servers},
+    database::{Administrator, Carried, Operation, Servers},
 };
 use gotocloud_api::{Instance, conditions::Reason, names};
 use gotocloud_planner::{
     Kind, ObjectKey, Step,
+    database::{self, Assured, Facts},
     instance::Failure,
     ownership::{self, Existing},
     plan::{DatabaseRequest, InstanceMetadata},
@@ -41,7 +42,9 @@ pub struct Executor {
 #[derive(Default)]
 pub struct Done {
     /// The database that was made sure of.
-    pub database_assured: Option<String>,
+    pub database_assured: Option<(DatabaseRequest, Assured)>,
+    /// What was left on a database server, since it is not proven to be the Instance's own.
+    pub left: Vec<String>,
     /// Was the Instance let go?
     pub released: bool,
 }
@@ -70,11 +73,17 @@ impl Executor {
                 Step::Apply { object, known } => self.cluster.apply(instance, owner, object, *known, &mut pass).await,
                 Step::HandOver { object, known } => self.cluster.hand_over(object, *known).await,
                 Step::EnsureSecret(request) => self.ensure_secret(instance, owner, request, &pass).await,
-                Step::EnsureDatabase(request) => self.ensure_database(request).await.map(|()| {
-                    done.database_assured = Some(request.fingerprint());
+                Step::EnsureDatabase(request) => self.ensure_database(request).await.map(|carried| {
+                    if let Carried::Assured(assured) = carried {
+                        done.database_assured = Some((request.clone(), assured));
+                    }
                 }),
-                Step::SealDatabase(request) => self.on_server(request, Operation::Seal).await,
-                Step::DropDatabase(request) => self.on_server(request, Operation::Drop).await,
+                Step::SealDatabase(request) => {
+                    self.on_server(request, Operation::Seal).await.map(|carried| done.left.extend(left(carried)))
+                }
+                Step::DropDatabase(request) => {
+                    self.on_server(request, Operation::Clear).await.map(|carried| done.left.extend(left(carried)))
+                }
                 Step::Remove(key) | Step::RemoveReplaced(key) => self.cluster.remove(owner, key).await,
                 Step::Release => self.release(instance).await.map(|()| done.released = true),
             };
@@ -205,21 +214,55 @@ impl Executor {
         self.cluster.send(owner, key, manifest, &request.fingerprint(), pass).await
     }
 
-    async fn ensure_database(&self, request: &DatabaseRequest) -> Result<(), Failure> {
-        let (namespace, name) = &request.secret;
-        let key = ObjectKey::new(Kind::Secret, namespace, name);
-        let secret = self.secret(&key).await?.map(|secret| text(&secret)).unwrap_or_default();
-        let Some(password) = secret.get("password").filter(|password| !password.is_empty()) else {
-            return Err(Failure {
-                class: ErrorClass::Momentary,
-                reason: Reason::DatabaseStarting,
-                message: format!("{key} holds no password yet"),
-            });
-        };
-        self.on_server(request, Operation::Ensure { password }).await
+    /// What the server says of the databases of those requests, which are on one server.
+    pub async fn look(&self, requests: &[&DatabaseRequest]) -> Result<BTreeMap<String, Facts>, Failure> {
+        let Some(first) = requests.first() else { return Ok(BTreeMap::new()) };
+        let names: Vec<String> = requests.iter().map(|request| request.name.clone()).collect();
+        match self.on_server(first, Operation::Look { names: &names }).await? {
+            Carried::Seen(facts) => Ok(facts),
+            Carried::Assured(_) | Carried::Left(_) => Ok(BTreeMap::new()),
+        }
     }
 
-    async fn on_server(&self, request: &DatabaseRequest, operation: Operation<'_>) -> Result<(), Failure> {
+    /// Does the password in the instance's Secret open its database? `None` if that cannot be told.
+    pub async fn password_fits(&self, request: &DatabaseRequest) -> Option<bool> {
+        match self.password(request).await.ok()? {
+            Some(password) => self.servers.may_log_in(request, &password).await,
+            None => Some(false),
+        }
+    }
+
+    /// The password in the instance's Secret; `None` if there is none.
+    async fn password(&self, request: &DatabaseRequest) -> Result<Option<String>, Failure> {
+        let (namespace, name) = &request.secret;
+        let secret = self.secret(&ObjectKey::new(Kind::Secret, namespace, name)).await?;
+        let mut secret = secret.map(|secret| text(&secret)).unwrap_or_default();
+        Ok(secret.remove("password").filter(|password| !password.is_empty()))
+    }
+
+    async fn ensure_database(&self, request: &DatabaseRequest) -> Result<Carried, Failure> {
+        match self.password(request).await? {
+            Some(password) => self.on_server(request, Operation::Ensure { password: &password }).await,
+            None => Err(database::no_password(request)),
+        }
+    }
+
+    async fn on_server(&self, request: &DatabaseRequest, operation: Operation<'_>) -> Result<Carried, Failure> {
+        let administrator = self.administrator(request).await?;
+        self.cluster.guard.may_write().map_err(|error| Failure {
+            class: ErrorClass::Unavailable,
+            reason: Reason::ApiUnavailable,
+            message: error.to_string(),
+        })?;
+
+        let name = operation.name();
+        let result = self.servers.carry_out(request, &administrator, operation).await;
+        let outcome = if result.is_ok() { "ok" } else { "failed" };
+        self.cluster.metrics.database_operations.with_label_values(&[name, outcome]).inc();
+        result
+    }
+
+    async fn administrator(&self, request: &DatabaseRequest) -> Result<Administrator, Failure> {
         let key = ObjectKey::new(Kind::Secret, &self.namespace, &request.admin_secret_name);
         let invalid = |what: &str| Failure {
             class: ErrorClass::Refused,
@@ -230,27 +273,26 @@ impl Executor {
             ),
         };
         let secret = self.secret(&key).await?.ok_or_else(|| invalid("is not there"))?;
-        let mut secret = text(&secret);
-        let mut take = |field: &str| secret.remove(field).filter(|value| !value.is_empty());
-        let administrator = Administrator {
-            username: take("username").ok_or_else(|| invalid("has no username"))?,
-            password: take("password").ok_or_else(|| invalid("has no password"))?,
-        };
-        self.cluster.guard.may_write().map_err(|error| Failure {
-            class: ErrorClass::Unavailable,
-            reason: Reason::ApiUnavailable,
-            message: error.to_string(),
-        })?;
-        let name = operation.name();
-        let result = self.servers.carry_out(request, &administrator, operation).await;
-        let outcome = if result.is_ok() { "ok" } else { "failed" };
-        self.cluster.metrics.database_operations.with_label_values(&[name, outcome]).inc();
-        result
+        let secret = text(&secret);
+        database::may_be_given(request, &secret)?;
+
+        let field = |field: &str| secret.get(field).filter(|value| !value.is_empty()).cloned();
+        Ok(Administrator {
+            username: field("username").ok_or_else(|| invalid("has no username"))?,
+            password: field("password").ok_or_else(|| invalid("has no password"))?,
+        })
     }
 
     async fn secret(&self, key: &ObjectKey) -> Result<Option<Secret>, Failure> {
         let api: Api<Secret> = Api::namespaced(self.cluster.client.clone(), &key.namespace);
         api.get_opt(&key.name).await.map_err(|error| failure(key, &error))
+    }
+}
+
+fn left(carried: Carried) -> Option<String> {
+    match carried {
+        Carried::Left(left) => left,
+        Carried::Assured(_) | Carried::Seen(_) => None,
     }
 }
 

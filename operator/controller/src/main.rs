@@ -22,6 +22,7 @@ mod gates;
 mod guard;
 mod health;
 mod lease;
+mod looking;
 mod metrics;
 mod observe;
 mod operator;

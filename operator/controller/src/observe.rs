@@ -8,6 +8,7 @@ use gotocloud_api::{Application, ChangeFreezeSpec, Establishment, Instance, Plat
 use gotocloud_planner::{
     Kind, Snapshot,
     campaign::{self, preflight},
+    database::Assured,
     grouping,
     inputs::{self, counts_before},
     instance::namespace_holder,
@@ -143,7 +144,7 @@ impl Observation {
         &'a self,
         sight: Sight,
         pinned: Option<Pinned>,
-        database_assured: Option<&'a str>,
+        database_assured: Option<&'a Assured>,
     ) -> Snapshot<'a> {
         Snapshot {
             instance: &self.instance,

@@ -16,6 +16,7 @@ use crate::{
     guard::{self, Guard},
     health::{self, WatchState, Watches},
     lease::Election,
+    looking,
     metrics::Metrics,
     reconcile::{Context, Memory, reconcile},
     watching,
@@ -23,8 +24,9 @@ use crate::{
 use futures::{FutureExt as _, StreamExt as _, stream};
 use gotocloud_api::{Instance, names};
 use gotocloud_planner::{Kind, snapshot::OperatorIdentity};
+use k8s_openapi::api::core::v1::Namespace;
 use kube::{
-    Client,
+    Api, Client,
     runtime::{
         applier, controller,
         controller::Action,
@@ -51,6 +53,8 @@ use tokio::{
 const DEBOUNCE: Duration = Duration::from_millis(20);
 /// How often the cluster is asked which optional APIs it serves.
 const DISCOVERY_INTERVAL: Duration = Duration::from_secs(30);
+/// How soon the cluster's id is asked for again: nothing is done without it.
+const INSTALLATION_RETRY: Duration = Duration::from_secs(2);
 /// How often it is looked whether one of them has been listed by now.
 const LISTED_INTERVAL: Duration = Duration::from_secs(1);
 /// How long the first lists of optional APIs are waited for before all else begins.
@@ -96,7 +100,10 @@ pub async fn run(config: Config) -> Result<(), Error> {
             process.act_in_turn(kube_config, me, stop.clone()).await
         } else {
             process.metrics.leader.set(1);
-            process.begin().await.lead(stop.clone()).await;
+            tokio::select! {
+                work = process.begin() => work.lead(stop.clone()).await,
+                () = stopped(stop.clone()) => {}
+            }
             Ok(())
         }
     };
@@ -143,7 +150,10 @@ impl Process {
 
             let work = match &mut work {
                 Some(work) => work,
-                None => work.insert(self.begin().await),
+                None => tokio::select! {
+                    begun = self.begin() => work.insert(begun),
+                    () = stopped(stop.clone()) => break,
+                },
             };
             let is_told_to_stop = tokio::select! {
                 () = work.lead(stop.clone()) => true,
@@ -178,7 +188,8 @@ impl Process {
             tasks.spawn(task);
         }
 
-        let context = Arc::new(self.context(Arc::clone(&catalogue), Arc::clone(&children)));
+        let installation = installation(&self.client).await;
+        let context = Arc::new(self.context(Arc::clone(&catalogue), Arc::clone(&children), installation));
         let follower = Arc::new(Follower {
             client: self.client.clone(),
             context: Arc::clone(&context),
@@ -196,10 +207,11 @@ impl Process {
         Work { client: self.client.clone(), watches: self.watches.clone(), context, listeners, follower, _tasks: tasks }
     }
 
-    fn context(&self, catalogue: Arc<Catalogue>, children: Arc<Children>) -> Context {
+    fn context(&self, catalogue: Arc<Catalogue>, children: Arc<Children>, installation: String) -> Context {
         let config = &self.config;
         let service_account = config.service_account.clone().map(|name| (config.namespace.clone(), name));
-        let operator = OperatorIdentity { service_account, instance_cluster_role: config.binding_cluster_role.clone() };
+        let instance_cluster_role = config.binding_cluster_role.clone();
+        let operator = OperatorIdentity { service_account, instance_cluster_role, installation };
         let cluster =
             Cluster { client: self.client.clone(), children, metrics: self.metrics.clone(), guard: self.guard.clone() };
         Context {
@@ -270,6 +282,7 @@ impl Work {
 
         let (context, catalogue) = (Arc::clone(&self.context), Arc::clone(&self.context.catalogue));
         let of_gates = queue.clone();
+        tasks.spawn(looking::run(Arc::clone(&context), queue.clone()));
         tasks.spawn(async move { context.gates.run(catalogue, context.clock.clone(), of_gates).await });
         tasks.spawn(Fleet::of(self.client.clone(), &self.context).run(fleet_changes, Arc::clone(&self.context)));
 
@@ -300,6 +313,21 @@ impl Work {
             .await;
         self.listeners.set(None);
         tracing::info!("what was in hand is finished");
+    }
+}
+
+/// Which installation this is, asked until it is told: the uid of the namespace `kube-system`, which lasts as long as its
+/// cluster, whatever becomes of the chart.
+async fn installation(client: &Client) -> String {
+    let namespaces: Api<Namespace> = Api::all(client.clone());
+    loop {
+        let answer = namespaces.get_metadata("kube-system").await;
+        match answer.map(|namespace| namespace.metadata.uid) {
+            Ok(Some(uid)) => return uid,
+            Ok(None) => tracing::warn!("the namespace kube-system has no uid; it is asked again"),
+            Err(error) => tracing::warn!(%error, "the namespace kube-system cannot be read; it is asked again"),
+        }
+        tokio::time::sleep(INSTALLATION_RETRY).await;
     }
 }
 

@@ -15,7 +15,9 @@ use gotocloud_api::{Instance, conditions::Reason, names, rehearsal::RehearsalPha
 use gotocloud_planner::{
     Kind, Verdict,
     campaign::terms::look_again,
+    database::Assured,
     instance::{self, Failure, Outcome, Report},
+    plan::DatabaseRequest,
     rehearsal,
     removals::{Ledger, Removal, SETTLE},
     retry::{ErrorClass, backoff},
@@ -91,7 +93,8 @@ pub struct Memory {
 
 #[derive(Default)]
 struct Recollection {
-    database_assured: Option<String>,
+    /// The database that was made sure of, as it was asked for.
+    database_assured: Option<(DatabaseRequest, Assured)>,
     attempts: u32,
     /// The Instance as this process last wrote it, until the watch shows it.
     written: Option<Arc<Instance>>,
@@ -182,6 +185,25 @@ impl Context {
         }
     }
 
+    /// The databases on servers that were made sure of, by whose they are.
+    pub fn assured_databases(&self) -> Vec<(InstanceRef, DatabaseRequest, Assured)> {
+        let memory = self.memory();
+        let all = memory.by_instance.iter();
+        let assured =
+            all.filter_map(|(who, one)| one.database_assured.clone().map(|(request, assured)| (who, request, assured)));
+        assured.map(|(who, request, assured)| (who.clone(), request, assured)).collect()
+    }
+
+    /// Notes that the database of an Instance is no longer as it was made sure of.
+    pub fn doubt(&self, who: &InstanceRef, assured: &Assured) {
+        let mut memory = self.memory();
+        let Some(one) = memory.by_instance.get_mut(who) else { return };
+        // It may have been made sure of again since it was looked at.
+        if one.database_assured.as_ref().is_some_and(|(_, known)| known == assured) {
+            one.database_assured = None;
+        }
+    }
+
     /// Forgets an Instance that is gone.
     pub fn forget(&self, who: &InstanceRef) {
         let now = Timestamp::now();
@@ -199,10 +221,8 @@ impl Context {
         let seen = match self.clock {
             Clock::Machine => 0,
             Clock::File(_) => {
-                let (instances, campaigns) = (self.catalogue.instances.state(), self.catalogue.campaigns.state());
-                let instances = instances.iter().map(|one| version(one.metadata.resource_version.as_deref()));
-                let campaigns = campaigns.iter().map(|one| version(one.metadata.resource_version.as_deref()));
-                instances.chain(campaigns).max().unwrap_or(0)
+                let instances = self.catalogue.instances.state();
+                instances.iter().map(|one| version(one.metadata.resource_version.as_deref())).max().unwrap_or(0)
             }
         };
         Pass { at: self.clock.now(), seen, is_at_rest: false }
@@ -250,12 +270,13 @@ async fn pass(context: &Context, who: &InstanceRef, instance: Arc<Instance>) -> 
     may_be_deleted(context, &instance)?;
     let children = &context.executor.cluster.children;
     let assured = context.memory().by_instance.get(who).and_then(|one| one.database_assured.clone());
+    let assured = assured.map(|(_, assured)| assured);
     let mut observation = context.observe(who, Arc::clone(&instance));
     (observation.migration_log, observation.rehearsal_log) = logs(context, who, &instance).await;
     if observation.asks_for_quiet() {
         observation.writers = Some(context.executor.writers(&names::workload_namespace(&who.name)).await?);
     }
-    let mut snapshot = observation.snapshot(observation.look(children), None, assured.as_deref());
+    let mut snapshot = observation.snapshot(observation.look(children), None, assured.as_ref());
     let mut plan = instance::plan(&snapshot);
     if let Verdict::NeedsPinned(key) = &plan.verdict {
         let data = context.executor.read_revision(key).await?;
@@ -287,16 +308,17 @@ async fn pass(context: &Context, who: &InstanceRef, instance: Arc<Instance>) -> 
         context.forget(who);
         return Ok(None);
     }
-    if let Some(fingerprint) = &done.database_assured {
-        context.memory().by_instance.entry(who.clone()).or_default().database_assured = Some(fingerprint.clone());
+    if let Some(assured) = &done.database_assured {
+        context.memory().by_instance.entry(who.clone()).or_default().database_assured = Some(assured.clone());
     }
-    let assured_now = done.database_assured.as_deref().or(assured.as_deref());
+    let assured_now = done.database_assured.as_ref().map(|(_, assured)| assured).or(assured.as_ref());
     let after = observation.snapshot(observation.look(children), None, assured_now);
     let outcome = Outcome {
         failure,
         applied: after.children.iter().map(|child| (child.key.clone(), child.applied.to_string())).collect(),
         removal: (removals > 0).then(|| removal.clone()),
         database_assured: done.database_assured.is_some(),
+        left: done.left,
         aside,
     };
     let now = context.clock.now();

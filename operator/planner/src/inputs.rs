@@ -272,6 +272,16 @@ pub fn size_of(establishment: &Establishment) -> Option<SizeClass> {
 fn holds_its_namespace(snapshot: &Snapshot<'_>) -> Result<(), Refusal> {
     match &snapshot.namespace {
         NamespaceHolder::Nobody | NamespaceHolder::Itself { .. } => Ok(()),
+        NamespaceHolder::Kept(release) if release_name(snapshot.instance) == Some(release) => Ok(()),
+        NamespaceHolder::Kept(release) => Err(Refusal::new(
+            Reason::RetainedData,
+            format!(
+                "the namespace {} keeps data of the Release {release}: set spec.release: {release}, which takes it up, and \
+                 go to another release from there; or restore it to another, and annotate the namespace with {}=RELEASE",
+                names::workload_namespace(name_of(snapshot.instance)),
+                names::ANNOTATION_RETAINED_RELEASE
+            ),
+        )),
         NamespaceHolder::Another(other) => Err(Refusal::new(
             Reason::NamespaceTaken,
             format!(

@@ -1,11 +1,13 @@
 //! What is a plan?
 
 use crate::{
-    inputs::Inputs,
+    database::{Identity, Known},
+    inputs::{Inputs, name_of},
     objects::{Object, ObjectKey},
     secrets::SecretRequest,
+    snapshot::OperatorIdentity,
 };
-use gotocloud_api::{conditions::Reason, instance::RevisionStatus};
+use gotocloud_api::{Instance, conditions::Reason, instance::RevisionStatus, names, platform::DatabaseServer};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -183,18 +185,55 @@ pub struct DatabaseRequest {
     pub ca_certificate: String,
     /// Name of the database and of the role that owns it.
     pub name: String,
-    /// The Instance it is for, as `NAMESPACE/NAME`: written into the role's comment, so that a role of somebody else is
-    /// told from its own.
-    pub owner: String,
+    /// For whom it is: written into the comments of role and database, so that those of somebody else are told from its
+    /// own.
+    pub identity: Identity,
     /// Most connections of the role.
     pub connection_limit: u32,
     /// The Secret that holds the role's password, in the instance's namespace.
     pub secret: (String, String),
+    /// What the Instance's status tells of it; `None` where it was never made sure of.
+    #[serde(skip)]
+    pub known: Option<Known>,
 }
 
 impl DatabaseRequest {
+    /// The database of an Instance on that server.
+    pub fn on(
+        server: &DatabaseServer,
+        instance: &Instance,
+        operator: &OperatorIdentity,
+        name: &str,
+        secret_name: &str,
+    ) -> Self {
+        Self {
+            host: server.host.clone(),
+            port: server.port,
+            admin_secret_name: server.admin_secret_name.clone(),
+            ca_certificate: server.ca_certificate.clone(),
+            name: name.to_owned(),
+            identity: Identity::of(instance, operator),
+            connection_limit: server.connection_limit,
+            secret: (names::workload_namespace(name_of(instance)), secret_name.to_owned()),
+            known: known(instance),
+        }
+    }
+
     /// Which database this is, and how it is set up: a hash that changes when the server is to be asked again.
     pub fn fingerprint(&self) -> String {
         crate::fingerprint::of(self)
     }
+}
+
+/// What the Instance's status tells of its database on a server.
+fn known(instance: &Instance) -> Option<Known> {
+    let status = instance.status.as_ref()?;
+    let database = status.database.as_ref().filter(|database| !database.provisioned.is_empty())?;
+    let lost = match database.oid {
+        Some(oid) => oid.to_string(),
+        None => format!("{}/{}", database.server, database.name),
+    };
+    let annotations = instance.metadata.annotations.as_ref();
+    let may_begin_anew = annotations.and_then(|all| all.get(names::ANNOTATION_NEW_EMPTY_DATABASE)) == Some(&lost);
+    Some(Known { lost, ran: status.release.is_some(), may_begin_anew })
 }

@@ -1,9 +1,11 @@
 //! What is known when a decision is made?
 
 use crate::{
+    database::Assured,
     health::Health,
     objects::{Kind, Object, ObjectKey},
     path::Graph,
+    plan::DatabaseRequest,
     upgrade::{Gates, Terms},
 };
 use gotocloud_api::{Application, Establishment, Instance, Platform, Release, names};
@@ -41,10 +43,17 @@ pub struct Snapshot<'a> {
     pub served: &'a BTreeSet<Kind>,
     /// The pinned objects, once they were read; see [`crate::plan::Verdict::NeedsPinned`].
     pub pinned: Option<Pinned>,
-    /// Has this process made sure of the database, and of which?
-    pub database_assured: Option<&'a str>,
+    /// The database on a server that this process made sure of, if it did.
+    pub database_assured: Option<&'a Assured>,
     /// Who the operator is.
     pub operator: &'a OperatorIdentity,
+}
+
+impl Snapshot<'_> {
+    /// Has this process made sure of just that database?
+    pub fn has_assured(&self, request: &DatabaseRequest) -> bool {
+        self.database_assured.is_some_and(|assured| assured.fingerprint == request.fingerprint())
+    }
 }
 
 /// What decides how an Instance gets to another release.
@@ -92,24 +101,34 @@ pub enum NamespaceHolder {
         /// Is it being deleted?
         terminating: bool,
     },
+    /// The Instance itself, which was not made yet: it keeps the data of one that was deleted, and that was of this Release.
+    Kept(String),
     /// Another Instance, as `NAMESPACE/NAME`.
     Another(String),
 }
 
-/// Whom a namespace is for, by its labels.
+/// Whom a namespace is for, and whose data it keeps.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NamespaceOf {
     /// Name of the establishment.
     pub establishment: Option<Box<str>>,
     /// Name of the application.
     pub application: Option<Box<str>>,
+    /// Name of the Release that the data is of which it keeps.
+    pub release: Option<Box<str>>,
 }
 
 impl NamespaceOf {
-    /// What those labels say.
-    pub fn labelled(labels: &BTreeMap<String, String>) -> Self {
+    /// What those labels and annotations say.
+    pub fn marked(labels: &BTreeMap<String, String>, annotations: Option<&BTreeMap<String, String>>) -> Self {
         let label = |key: &str| labels.get(key).map(|value| value.as_str().into());
-        Self { establishment: label(names::LABEL_ESTABLISHMENT), application: label(names::LABEL_APPLICATION) }
+        let release = annotations.and_then(|all| all.get(names::ANNOTATION_RETAINED_RELEASE));
+
+        Self {
+            establishment: label(names::LABEL_ESTABLISHMENT),
+            application: label(names::LABEL_APPLICATION),
+            release: release.map(|release| release.as_str().into()),
+        }
     }
 }
 
@@ -141,11 +160,14 @@ pub enum Pinned {
     Lost,
 }
 
-/// Who the operator is, for the rights it gives itself in the namespaces it makes.
+/// Who the operator is: for the rights it gives itself in the namespaces it makes, and for the marks by which it tells its
+/// own databases on a server from those of others.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct OperatorIdentity {
     /// Its service account, as namespace and name; none when it runs outside a cluster with a person's rights.
     pub service_account: Option<(String, String)>,
     /// The `ClusterRole` that holds what it may do in a namespace it made.
     pub instance_cluster_role: String,
+    /// Which installation it is of: the lasting id of its cluster, the uid of the namespace `kube-system`.
+    pub installation: String,
 }

@@ -23,6 +23,7 @@ pub mod existing;
 pub mod fleet;
 mod go_modules;
 pub mod installation;
+pub mod kstatus;
 pub mod operator;
 pub mod optional_apis;
 pub mod ports;

@@ -41,13 +41,22 @@ pub struct StartOptions {
     pub detached: bool,
     /// Whether the folder goes when the server is stopped.
     pub temporary: bool,
+    /// What a superuser says in `postgres` when the server is made, one statement a line.
+    pub superuser_sql: String,
 }
 
 impl StartOptions {
     /// A server in this folder, with 200 connections, that ends with its handle.
     #[must_use]
     pub fn new(data_dir: impl Into<PathBuf>) -> Self {
-        Self { data_dir: data_dir.into(), port: None, max_connections: 200, detached: false, temporary: false }
+        Self {
+            data_dir: data_dir.into(),
+            port: None,
+            max_connections: 200,
+            detached: false,
+            temporary: false,
+            superuser_sql: String::new(),
+        }
     }
 
     /// A server in a new folder among the system's temporary files, which goes when it stops.
@@ -109,7 +118,7 @@ impl PostgresServer {
         let binaries = binaries::ensure(account)?;
         let record = match folder.read_record()? {
             Some(record) => record,
-            None => folder.create(&binaries, account)?,
+            None => folder.create(&binaries, account, &options.superuser_sql)?,
         };
         let (port, child) = folder.run(&binaries, account, options, record.port)?;
         folder.write_record(&Record { port, ..record })?;
@@ -234,7 +243,7 @@ impl Folder {
     }
 
     /// A new server's folder. The record comes last: a folder without one is made again from the beginning.
-    fn create(&self, binaries: &Path, account: Account) -> anyhow::Result<Record> {
+    fn create(&self, binaries: &Path, account: Account, superuser_sql: &str) -> anyhow::Result<Record> {
         fs::create_dir_all(&self.path).with_context(|| format!("cannot create {}", self.path.display()))?;
         account.check_reaches(&self.path)?;
         account.give(&self.path)?;
@@ -258,7 +267,7 @@ impl Folder {
         self.run_alone(
             binaries,
             account,
-            &format!("CREATE ROLE {ADMIN} LOGIN CREATEDB CREATEROLE PASSWORD '{admin_password}'\n"),
+            &format!("CREATE ROLE {ADMIN} LOGIN CREATEDB CREATEROLE PASSWORD '{admin_password}'\n{superuser_sql}"),
         )?;
         let record = Record { port: 0, admin_password };
         self.write_record(&record)?;

@@ -154,7 +154,9 @@ fn settle(installation: &Installation, now: Timestamp) -> anyhow::Result<bool> {
         let is_moving = campaigns.iter().any(is_unseen) || instances.iter().any(|one| is_unseen(one) || !is_ready(one));
         // Asked after the lists were read: what it has seen by then is all of them, and nothing newer.
         let decided = decided(installation)?;
-        if !is_moving && is_settled(&decided, now, newest(campaigns.iter().chain(&instances))) {
+        if !is_moving && is_settled(&decided, now, newest(&instances)) {
+            // What was decided last may be newer than what was read before.
+            let campaigns = list(installation, "campaigns")?;
             let mut waves = campaigns.iter().filter_map(|one| one["status"]["waves"].as_array()).flatten();
             return Ok(waves.any(|wave| !wave["startedAt"].is_null() && wave["finishedAt"].is_null()));
         }
@@ -180,8 +182,8 @@ fn is_settled(decided: &Value, now: Timestamp, newest: u64) -> bool {
 }
 
 /// The newest resource version of some objects.
-fn newest<'a>(objects: impl Iterator<Item = &'a Value>) -> u64 {
-    let versions = objects.filter_map(|one| one["metadata"]["resourceVersion"].as_str()?.parse().ok());
+fn newest(objects: &[Value]) -> u64 {
+    let versions = objects.iter().filter_map(|one| one["metadata"]["resourceVersion"].as_str()?.parse().ok());
     versions.max().unwrap_or(0)
 }
 

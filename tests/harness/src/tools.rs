@@ -32,6 +32,8 @@ pub enum Tool {
     Helm,
     /// Answers the gates of campaigns.
     Prometheus,
+    /// Says what those who wait for objects make of them.
+    Kstatus,
 }
 
 /// What builds alike: one go.mod, one set of pinned versions.
@@ -42,6 +44,7 @@ enum Group {
     Kwok,
     Helm,
     Prometheus,
+    Kstatus,
 }
 
 impl Tool {
@@ -57,7 +60,7 @@ impl Tool {
     ];
 
     /// Every tool there is.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Kwokctl,
         Self::Kwok,
         Self::Etcd,
@@ -67,6 +70,7 @@ impl Tool {
         Self::Kubectl,
         Self::Helm,
         Self::Prometheus,
+        Self::Kstatus,
     ];
 
     /// The name of the program's file.
@@ -82,6 +86,7 @@ impl Tool {
             Self::Kwokctl => "kwokctl",
             Self::Helm => "helm",
             Self::Prometheus => "prometheus",
+            Self::Kstatus => "kstatus",
         }
     }
 
@@ -94,6 +99,7 @@ impl Tool {
             Self::Kwok | Self::Kwokctl => Group::Kwok,
             Self::Helm => Group::Helm,
             Self::Prometheus => Group::Prometheus,
+            Self::Kstatus => Group::Kstatus,
         }
     }
 
@@ -108,6 +114,7 @@ impl Tool {
             Self::Kwokctl => "sigs.k8s.io/kwok/cmd/kwokctl",
             Self::Helm => "helm.sh/helm/v4/cmd/helm",
             Self::Prometheus => "github.com/prometheus/prometheus/cmd/prometheus",
+            Self::Kstatus => "gotocloud.amue.fr/tools/kstatus",
         }
     }
 }
@@ -120,6 +127,7 @@ impl Group {
             Self::Kwok => "kwok",
             Self::Helm => "helm",
             Self::Prometheus => "prometheus",
+            Self::Kstatus => "kstatus",
         }
     }
 
@@ -131,6 +139,7 @@ impl Group {
             Self::Kwok => "sigs.k8s.io/kwok",
             Self::Helm => "helm.sh/helm/v4",
             Self::Prometheus => "github.com/prometheus/prometheus",
+            Self::Kstatus => "sigs.k8s.io/cli-utils",
         }
     }
 
@@ -140,7 +149,7 @@ impl Group {
     const fn tags(self) -> &'static str {
         match self {
             Self::Prometheus => "remove_all_sd",
-            Self::Kubernetes | Self::Etcd | Self::Kwok | Self::Helm => "",
+            Self::Kubernetes | Self::Etcd | Self::Kwok | Self::Helm | Self::Kstatus => "",
         }
     }
 
@@ -161,7 +170,7 @@ impl Group {
                 ]
             }
             Self::Helm => vec![("helm.sh/helm/v4/internal/version.version", version)],
-            Self::Etcd | Self::Kwok | Self::Prometheus => Vec::new(),
+            Self::Etcd | Self::Kwok | Self::Prometheus | Self::Kstatus => Vec::new(),
         };
         stamps.iter().fold("-s -w".to_owned(), |flags, (variable, value)| format!("{flags} -X {variable}={value}"))
     }
@@ -263,6 +272,11 @@ impl Build {
         ];
         if !tags.is_empty() {
             decisive.push(tags.as_bytes());
+        }
+        // Where the program is not a module's but ours.
+        let program = fs::read(module_folder.join("main.go")).unwrap_or_default();
+        if !program.is_empty() {
+            decisive.push(&program);
         }
         let fingerprint = cache::fingerprint(&decisive);
         let folder = cache::root()?.join("tools").join(format!("{}-{fingerprint}", group.folder()));

@@ -185,6 +185,15 @@ pub fn failing_jobs(name: &str, instance: &str, component: &str) -> Value {
     }})
 }
 
+/// A Stage called `name` by which the pods of that component of an instance, a job's, end well after that many milliseconds.
+#[must_use]
+pub fn slow_jobs(name: &str, instance: &str, component: &str, milliseconds: u32) -> Value {
+    let mut stage = failing_jobs(name, instance, component);
+    stage["spec"]["delay"] = json!({"durationMilliseconds": milliseconds});
+    stage["spec"]["steps"][0]["patch"]["template"] = json!("phase: Succeeded\n");
+    stage
+}
+
 /// An Instance of `application` for `establishment` by the Release `APPLICATION-1.0`, in [`HUB`], which keeps no data
 /// when it is deleted.
 #[must_use]

@@ -190,15 +190,21 @@ fn a_wave_waits_for_a_persons_word_in_their_own_name(fleet: &mut Fleet) {
         if is_so { Ok(()) } else { Err(status.to_string()) }
     });
     assert_eq!(version(fleet, 3), "4.0.0.1");
-    let waves = |by: &str| json!({"spec": {"waves": [wave("canary", 2..3, json!({})), wave("rest", 3..5, json!({"approval": "Manual", "approved": {"by": by}}))]}});
-    let refused = fleet.patch(CAMPAIGNS, "", "five", &waves("somebody-else")).unwrap_err();
+    let approval = |by: &str| {
+        json!({"apiVersion": "gotocloud.amue.fr/v1alpha1", "kind": "Approval", "metadata": {"name": "five-rest"},
+            "spec": {"campaign": "five", "wave": "rest", "by": by, "reason": "the canary is content"}})
+    };
+    let refused = fleet.apply(&approval("somebody-else")).unwrap_err();
     assert!(refused.message.contains("approved in one's own name"), "{refused}");
     let me = refused.message.split("you are ").nth(1).and_then(|rest| rest.split(',').next()).unwrap().to_owned();
-    fleet.patch(CAMPAIGNS, "", "five", &waves(&me)).unwrap();
+    fleet.apply(&approval(&me)).unwrap();
+    let edited = fleet.apply(&approval("somebody-else")).unwrap_err();
+    assert!(edited.message.contains("an Approval cannot be edited"), "{edited}");
     let status = until(fleet, "five", "Completed");
     assert_eq!(status["waves"][1]["approvedBy"], me);
     let approvals = status["decisions"].as_array().unwrap().iter().filter(|one| one["verb"] == "Approve");
     assert_eq!(approvals.map(|one| one["actor"].clone()).collect::<Vec<_>>(), [json!(me)]);
+    fleet.delete("gotocloud.amue.fr/v1alpha1/approvals", "", "five-rest").unwrap();
     end(fleet, "five");
 }
 

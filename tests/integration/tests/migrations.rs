@@ -8,12 +8,17 @@
 use gotocloud_integration::{Fleet, HUB, PATIENCE, condition, eventually, fleet_tests, objects, resource};
 use gotocloud_planner::Kind;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 const CAMPAIGNS: &str = "gotocloud.amue.fr/v1alpha1/campaigns";
 const REHEARSED: &str = "rehearsed";
 const MOVED: &str = "moved";
 const UNLUCKY: &str = "unlucky";
+const DISTURBED: &str = "disturbed";
+/// How long a migration takes that people meddle with: longer than they take.
+const SLOW_MIGRATION_MS: u32 = 12_000;
+/// Long enough for the operator to begin a backup, if it did not wait.
+const BACKUP_WOULD_BEGIN: Duration = Duration::from_secs(3);
 
 fn migration(reversible: bool) -> Value {
     let env = json!([{"name": "DATABASE_URL", "fromDatabase": "Uri"}]);
@@ -204,6 +209,55 @@ fn where_there_is_no_backup_there_is_no_rehearsal(fleet: &mut Fleet) {
     fleet.clear(&["served"]);
 }
 
+fn phase(instance: &Value) -> &str {
+    instance["status"]["upgrade"]["phase"].as_str().unwrap_or_default()
+}
+
+fn the_last_pod_has_to_end_and_nobodys_edit_disturbs_the_migration(fleet: &mut Fleet) {
+    fleet.apply(&objects::establishment("e-disturbed")).unwrap();
+    let instance = objects::instance(DISTURBED, objects::APP, "e-disturbed");
+    fleet.provision(&[objects::with(instance, json!({"spec": {"platform": objects::CNPG}}))]);
+    fleet.apply(&objects::slow_jobs("slow-migration", DISTURBED, "migration", SLOW_MIGRATION_MS)).unwrap();
+    publish(fleet, "6.0", "1.0", json!({}));
+
+    // A pod that takes its time to end: the Deployment does not count it.
+    let pods = fleet.list("v1/pods", "gtc-disturbed", "app.kubernetes.io/component=web");
+    let pod = pods[0]["metadata"]["name"].as_str().unwrap();
+    let lingers = |finalizers: Value| json!({"metadata": {"finalizers": finalizers}});
+    fleet.patch("v1/pods", "gtc-disturbed", pod, &lingers(json!(["example.org/slow"]))).unwrap();
+    fleet.edit(DISTURBED, &json!({"spec": {"release": "app-6.0"}}));
+    fleet.until(DISTURBED, "it waits for the pod", |instance| {
+        let said = instance["status"]["upgrade"]["message"].as_str().unwrap_or_default();
+        phase(instance) == "Backup" && said.contains(&format!("the pod {pod} has not ended"))
+    });
+    std::thread::sleep(BACKUP_WOULD_BEGIN);
+    assert_eq!(fleet.list(&resource(Kind::Backup), "gtc-disturbed", "").len(), 0);
+    fleet.patch("v1/pods", "gtc-disturbed", pod, &lingers(json!(null))).unwrap();
+
+    // People meddle while the data is moved.
+    fleet
+        .until(DISTURBED, "the data is being moved", |instance| instance["status"]["upgrade"]["migration"].is_string());
+    let jobs = fleet.list(&resource(Kind::Job), "gtc-disturbed", "");
+    let job = jobs[0]["metadata"]["uid"].clone();
+    fleet.edit(DISTURBED, &json!({"spec": {"env": [{"name": "LOG", "value": "debug"}], "sizeClass": "Large"}}));
+    fleet.kubectl(&["scale", "deployment", "web", "-n", "gtc-disturbed", "--replicas", "2"]).unwrap();
+    let releases = "gotocloud.amue.fr/v1alpha1/releases";
+    fleet.patch(releases, "", "app-6.0", &json!({"spec": {"reachableFrom": ["0.1"]}})).unwrap();
+    let refused = fleet.kubectl(&["delete", "release", "app-6.0"]).unwrap_err();
+    assert!(refused.contains("cannot be deleted while instances need it"), "{refused}");
+
+    let done = eventually(PATIENCE, "it is done", || {
+        let instance = fleet.instance(DISTURBED);
+        for other in fleet.list(&resource(Kind::Job), "gtc-disturbed", "") {
+            assert_eq!(other["metadata"]["uid"], job, "the migration is not run a second time");
+        }
+        let has_ended = !matches!(phase(&instance), "Backup" | "Migrate" | "Rollout" | "Verify");
+        if has_ended { Ok(instance) } else { Err(instance["status"].to_string()) }
+    });
+    assert_eq!(phase(&done), "Done", "{}", done["status"]["upgrade"]);
+    assert_eq!(done["status"]["pointOfNoReturn"]["release"], "app-6.0");
+}
+
 fleet_tests!(
     "it-migrations",
     |spec| spec,
@@ -213,5 +267,6 @@ fleet_tests!(
         a_campaign_has_the_way_rehearsed_on_a_copy_before_it_touches_the_instance,
         a_rehearsal_that_fails_says_why_and_leaves_the_instance_as_it_is,
         where_there_is_no_backup_there_is_no_rehearsal,
+        the_last_pod_has_to_end_and_nobodys_edit_disturbs_the_migration,
     ]
 );

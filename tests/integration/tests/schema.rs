@@ -2,9 +2,10 @@
 
 #![allow(clippy::unwrap_used)] // A test fails by panicking.
 
+use gotocloud_harness::{Terminal, kstatus};
 use gotocloud_integration::{
-    Fleet, HUB, RELEASES, fleet_tests,
-    objects::{APP, ETAB, application, establishment, full_platform, instance, release, with},
+    APPLICATIONS, ESTABLISHMENTS, Fleet, HUB, INSTANCES, PATIENCE, PLATFORMS, RELEASES, eventually, fleet_tests,
+    objects::{APP, ETAB, SERVER, application, establishment, full_platform, instance, release, with},
 };
 use serde_json::{Value, json};
 
@@ -288,6 +289,41 @@ fn a_fleet_is_searched_by_its_fields(fleet: &mut Fleet) {
     fleet.clear(&["listed"]);
 }
 
+/// What kstatus says of an object as it is now.
+fn kstatus_of(fleet: &Fleet, resource: &str, namespace: &str, name: &str) -> String {
+    let object = fleet.get(resource, namespace, name).unwrap_or_else(|| panic!("no {resource} {name}"));
+    kstatus::of(&[object], &Terminal).unwrap().remove(0)
+}
+
+fn who_waits_by_kstatus_is_told_what_is_so(fleet: &mut Fleet) {
+    fleet.provision(&[instance("well", APP, ETAB)]);
+    let lost = edited(&instance("lost", APP, ETAB), &json!({"release": "app-9.9", "environment": "Test"}));
+    fleet.apply(&lost).unwrap();
+    fleet.stalled("lost", "ReleaseNotFound");
+    assert_eq!(kstatus_of(fleet, INSTANCES, HUB, "well"), "Current");
+    assert_eq!(kstatus_of(fleet, INSTANCES, HUB, "lost"), "Failed");
+
+    let of_catalogue = [(APPLICATIONS, APP), (RELEASES, "app-1.0"), (PLATFORMS, SERVER), (ESTABLISHMENTS, ETAB)];
+    for (resource, name) in of_catalogue {
+        eventually(PATIENCE, &format!("{resource} {name} is at rest"), || {
+            match kstatus_of(fleet, resource, "", name) {
+                status if status == "Current" => Ok(()),
+                status => Err(status),
+            }
+        });
+    }
+
+    // As soon as it is edited, and before anybody looks.
+    let asked = fleet.edit("well", &json!({"spec": {"stage": "PartialProduction"}}));
+    assert_eq!(kstatus::of(&[asked], &Terminal).unwrap(), ["InProgress"]);
+    fleet.ready("well");
+    eventually(PATIENCE, "it is at rest", || match kstatus_of(fleet, INSTANCES, HUB, "well") {
+        status if status == "Current" => Ok(()),
+        status => Err(status),
+    });
+    fleet.clear(&["well", "lost"]);
+}
+
 fleet_tests!(
     "it-schema",
     |spec| spec.nodes(1),
@@ -307,5 +343,6 @@ fleet_tests!(
         a_list_of_instances_shows_what_one_asks_first,
         every_kind_has_its_short_name_and_all_have_the_category,
         a_fleet_is_searched_by_its_fields,
+        who_waits_by_kstatus_is_told_what_is_so,
     ]
 );

@@ -26,6 +26,8 @@ pub struct Data {
     pub half: Option<usize>,
     /// May nobody log in?
     pub is_sealed: bool,
+    /// Which database it is, on a server that is there already.
+    pub oid: u32,
     /// The database server that holds it, if it has one of its own.
     pub uid: Option<String>,
 }

@@ -27,6 +27,7 @@ pub fn objects(fleet: &Fleet) -> anyhow::Result<Vec<Vec<(ObjectKey, Value)>>> {
             gotocloud_harness::operator::SERVICE_ACCOUNT.into(),
         )),
         instance_cluster_role: gotocloud_harness::operator::CLUSTER_ROLE.into(),
+        installation: "bench".into(),
     };
     let releases = Graph::default();
     let instances = fleet.instances.iter().zip(&fleet.establishments);

@@ -1,7 +1,7 @@
 //! What stands under `examples/`, read as strictly as an API server reads it: a field that no kind knows is an error.
 
 use gotocloud_api::{
-    Application, Campaign, ChangeFreeze, Deferral, Establishment, GROUP, Instance, Platform, Release, VERSION,
+    Application, Approval, Campaign, ChangeFreeze, Deferral, Establishment, GROUP, Instance, Platform, Release, VERSION,
 };
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
@@ -21,6 +21,7 @@ pub struct Examples {
     pub instances: BTreeMap<String, Instance>,
     pub campaigns: BTreeMap<String, Campaign>,
     pub freezes: BTreeMap<String, ChangeFreeze>,
+    pub approvals: BTreeMap<String, Approval>,
     pub deferrals: BTreeMap<String, Deferral>,
     pub namespaces: Vec<String>,
 }
@@ -51,6 +52,7 @@ impl Examples {
             Some("Instance") => add(&mut self.instances, document, file),
             Some("Campaign") => add(&mut self.campaigns, document, file),
             Some("ChangeFreeze") => add(&mut self.freezes, document, file),
+            Some("Approval") => add(&mut self.approvals, document, file),
             Some("Deferral") => add(&mut self.deferrals, document, file),
             Some("Namespace") => {
                 self.namespaces.push(document["metadata"]["name"].as_str().unwrap_or_default().to_owned());

@@ -7,7 +7,7 @@ use gotocloud_planner::{
     simulate::{Measured, Schedule, simulate},
 };
 use jiff::Timestamp;
-use kube::{ResourceExt as _, runtime::reflector::ObjectRef};
+use kube::ResourceExt as _;
 use std::{
     sync::Arc,
     time::{Duration, Instant},
@@ -80,7 +80,7 @@ impl Runner {
         let Some(live) = self.live.get_mut(&simulated.campaign) else { return };
         live.forecast.is_under_way = false;
         live.forecast.took = simulated.took;
-        let campaign = self.known.catalogue.campaigns.get(&ObjectRef::new(&simulated.campaign));
+        let campaign = self.known.catalogue.campaign(&simulated.campaign);
         let Some(campaign) = campaign.filter(|_| live.generation == simulated.generation) else { return };
         live.view.find(&campaign, &self.known, Some(&simulated.schedule), self.known.context.clock.now());
         live.forecast.schedule = Some(simulated.schedule);

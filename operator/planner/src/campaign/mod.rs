@@ -17,6 +17,7 @@
 //! | Where does a target stand? | `standing.rs` |
 //! | How many at once, how many failures? | `limits.rs` |
 //! | May a wave begin, is it done? | `waves.rs` |
+//! | Who has approved it? | `approvals.rs` |
 //! | Which targets begin now? | `decide.rs` |
 //! | What is written into a target? | `bodies.rs` |
 //! | What is wrong with it as it is written? | `findings.rs` |
@@ -24,6 +25,7 @@
 //! | What holds this target up? | `why.rs` |
 //! | What does its status say? | `report.rs` |
 
+pub mod approvals;
 pub mod board;
 pub mod bodies;
 pub mod decide;

@@ -40,7 +40,7 @@ pub enum Wait {
     #[error("it does not begin before {0}")]
     NotBefore(Timestamp),
     /// A person's word is missing.
-    #[error("it waits for a person's word: set approved of the wave")]
+    #[error("it waits for a person's word: make an Approval of the wave")]
     Approval,
 }
 

@@ -2,7 +2,7 @@
 
 use super::planning::{has_finalizer, is_its_database, nothing};
 use crate::{
-    inputs::{full_name, name_of},
+    inputs::name_of,
     objects::{Kind, ObjectKey},
     plan::{DatabaseRequest, Plan, Refusal, Step, Verdict},
     render,
@@ -29,8 +29,8 @@ fn steps(snapshot: &Snapshot<'_>) -> Result<(Vec<Step>, Option<DatabaseRequest>)
     let instance = snapshot.instance;
     let request = request(snapshot);
     let is_there = match snapshot.namespace {
-        // What is another's is not its to remove.
-        NamespaceHolder::Another(_) => return Ok((vec![Step::Release], None)),
+        // The namespace belongs to another Instance, or keeps data that this one never took up: leave it.
+        NamespaceHolder::Another(_) | NamespaceHolder::Kept(_) => return Ok((vec![Step::Release], None)),
         NamespaceHolder::Itself { terminating: true } => return Ok((Vec::new(), None)),
         NamespaceHolder::Itself { terminating: false } => true,
         NamespaceHolder::Nobody => false,
@@ -54,7 +54,11 @@ fn steps(snapshot: &Snapshot<'_>) -> Result<(Vec<Step>, Option<DatabaseRequest>)
                     ),
                 )
             })?;
-            Ok((vec![Step::DropDatabase(request.clone()), last], Some(request)))
+            // The pods go first, and do not wait for what the server says.
+            let mut steps: Vec<_> = workload(snapshot).map(Step::Remove).collect();
+            steps.push(Step::DropDatabase(request.clone()));
+            steps.push(last);
+            Ok((steps, Some(request)))
         }
         DeletionPolicy::Delete => Ok((vec![last], None)),
         DeletionPolicy::Retain => {
@@ -64,7 +68,8 @@ fn steps(snapshot: &Snapshot<'_>) -> Result<(Vec<Step>, Option<DatabaseRequest>)
             let mut steps: Vec<_> = workload(snapshot).map(Step::Remove).collect();
             steps.extend(request.clone().map(Step::SealDatabase));
             // By its namespace the data is found again, so it is made anew where somebody deleted it.
-            let object = render::retained_namespace(instance, &since, &data);
+            let release = crate::upgrade::data_is_of(instance);
+            let object = render::retained_namespace(instance, &since, &data, release.as_deref());
             steps.push(Step::Apply { object, known: is_there });
             steps.push(Step::Release);
             Ok((steps, request))
@@ -84,7 +89,7 @@ fn located(snapshot: &Snapshot<'_>) -> Option<DatabaseStatus> {
         let server = format!("{}/{}", cluster.key.namespace, cluster.key.name);
         let name = render::database_identifier(name_of(snapshot.instance));
         let secret_name = render::DATABASE_SECRET.to_owned();
-        Some(DatabaseStatus { server, role: name.clone(), name, secret_name, provisioned: String::new() })
+        Some(DatabaseStatus { server, role: name.clone(), name, secret_name, provisioned: String::new(), oid: None })
     })
 }
 
@@ -132,14 +137,6 @@ fn workload<'s>(snapshot: &'s Snapshot<'_>) -> impl Iterator<Item = ObjectKey> +
 fn request(snapshot: &Snapshot<'_>) -> Option<DatabaseRequest> {
     let located = snapshot.instance.status.as_ref()?.database.as_ref()?;
     let server = snapshot.platform?.spec.database.server.as_ref()?;
-    (located.server == format!("{}:{}", server.host, server.port)).then(|| DatabaseRequest {
-        host: server.host.clone(),
-        port: server.port,
-        admin_secret_name: server.admin_secret_name.clone(),
-        ca_certificate: server.ca_certificate.clone(),
-        name: located.name.clone(),
-        owner: full_name(snapshot.instance),
-        connection_limit: server.connection_limit,
-        secret: (names::workload_namespace(name_of(snapshot.instance)), located.secret_name.clone()),
-    })
+    (located.server == format!("{}:{}", server.host, server.port))
+        .then(|| DatabaseRequest::on(server, snapshot.instance, snapshot.operator, &located.name, &located.secret_name))
 }

@@ -2,7 +2,7 @@
 
 use super::{deletion, rehearsing};
 use crate::{
-    autoscaling,
+    autoscaling, database,
     grouping::Membership,
     health::Health,
     inputs::{self, Inputs, full_name},
@@ -112,6 +112,9 @@ fn proceed<'a>(snapshot: &Snapshot<'a>, inputs: Inputs<'a>) -> Plan<'a> {
     }
     let surroundings = Surroundings { neighbours: &snapshot.neighbours, operator: snapshot.operator };
     let settled = render::render(&inputs, &surroundings).and_then(|mut rendered| {
+        if inputs.has_database() {
+            database::may_be_called(&render::database_identifier(inputs.name()))?;
+        }
         database_stays(&inputs, &rendered)?;
         let pin = pin(snapshot, &inputs, &mut rendered)?;
         Ok((rendered, pin))
@@ -433,7 +436,7 @@ pub(super) fn location(inputs: &Inputs<'_>, request: Option<&DatabaseRequest>) -
         None => format!("{}/{}", inputs.namespace, render::DATABASE_CLUSTER),
     };
     let secret_name = render::DATABASE_SECRET.to_owned();
-    Some(DatabaseStatus { server, role: name.clone(), name, secret_name, provisioned: String::new() })
+    Some(DatabaseStatus { server, role: name.clone(), name, secret_name, provisioned: String::new(), oid: None })
 }
 
 fn find<'s>(snapshot: &'s Snapshot<'_>, key: &ObjectKey) -> Option<&'s Observed> {
@@ -509,7 +512,7 @@ fn withhold_pods_until_the_database_is_ready(
                 if matches!(object.key.kind, Kind::Deployment | Kind::HorizontalPodAutoscaler))
     };
     if let Some(database) = &rendered.database {
-        if snapshot.database_assured != Some(database.fingerprint().as_str()) {
+        if !snapshot.has_assured(database) {
             let (pods, others): (Vec<_>, Vec<_>) = steps.drain(..).partition(new_pods);
             steps.extend(others);
             steps.push(Step::EnsureDatabase(database.clone()));
@@ -590,9 +593,10 @@ pub(super) fn has_finalizer(instance: &Instance) -> bool {
     instance.metadata.finalizers.as_ref().is_some_and(|all| all.iter().any(|one| one == names::FINALIZER))
 }
 
-/// Who holds the namespace that `instance` needs, given the Instance that its labels name and whose they say it is. One that keeps the data of an Instance of the same
-/// name, but of another establishment or application, is another's: what it keeps is not for this one to read. One that
-/// the Instance's own status speaks of is its own, whatever somebody wrote on it since.
+/// Who holds the namespace that `instance` needs, given the Instance that its labels name and what they say of it. A namespace
+/// that keeps the data of an Instance of the same name, but of another establishment or application, is another's: what it
+/// keeps is not for this one to read. One that the Instance's own status speaks of is its own, whatever somebody wrote on it
+/// since.
 pub fn namespace_holder(
     instance: &Instance,
     holder: Option<(&str, &str, &NamespaceOf)>,
@@ -602,14 +606,17 @@ pub fn namespace_holder(
     let holder = format!("{namespace}/{name}");
     let establishment = of.establishment.as_deref().unwrap_or(&instance.spec.establishment);
     let application = of.application.as_deref().unwrap_or(&instance.spec.application);
+    let is_for_it = (establishment, application) == (&*instance.spec.establishment, &*instance.spec.application);
     let is_lived_in = instance.status.as_ref().is_some_and(|status| status.namespace.is_some());
+
     if holder != full_name(instance) {
-        NamespaceHolder::Another(holder)
-    } else if is_lived_in
-        || (establishment, application) == (&*instance.spec.establishment, &*instance.spec.application)
-    {
-        NamespaceHolder::Itself { terminating }
-    } else {
-        NamespaceHolder::Another(format!("{holder} of {establishment}, whose {application} it keeps"))
+        return NamespaceHolder::Another(holder);
+    }
+    if !is_lived_in && !is_for_it {
+        return NamespaceHolder::Another(format!("{holder} of {establishment}, whose {application} it keeps"));
+    }
+    match of.release.as_deref().filter(|_| !is_lived_in && !terminating) {
+        Some(release) => NamespaceHolder::Kept(release.to_owned()),
+        None => NamespaceHolder::Itself { terminating },
     }
 }

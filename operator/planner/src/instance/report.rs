@@ -39,6 +39,8 @@ pub struct Outcome {
     pub removal: Option<Removal>,
     /// Was the database made sure of?
     pub database_assured: bool,
+    /// What was left on a database server, since it is not proven to be the Instance's own: a sentence each.
+    pub left: Vec<String>,
     /// What failed of what was done for a rehearsal.
     pub aside: Option<Failure>,
 }
@@ -103,13 +105,20 @@ pub fn report(snapshot: &Snapshot<'_>, plan: &Plan<'_>, outcome: &Outcome, now: 
             let is_dropped = plan.steps.iter().any(|step| matches!(step, Step::DropDatabase(_))) && all_done(outcome);
             if let Some(database) = status.database.as_mut().filter(|_| is_dropped) {
                 database.provisioned.clear();
+                database.oid = None;
             }
         }
         (Verdict::Proceed | Verdict::Refused(_) | Verdict::Tracked | Verdict::NeedsPinned(_), _) => {}
     }
-    let events = events(&before, &status);
+    let mut events = events(&before, &status);
+    events.extend(outcome.left.iter().map(|left| left_behind(left)));
     let presses = presses(&before, &status);
     Report { status, events, presses }
+}
+
+/// Tells what a deletion leaves on a database server.
+fn left_behind(left: &str) -> Event {
+    Event { warning: true, reason: Reason::DatabaseRefused, message: left.to_owned() }
 }
 
 /// Does the step from one status to the other tell something that others act on?
@@ -158,17 +167,21 @@ fn proceeded(
     if let Some(database) = &mut status.database {
         let known = before.database.as_ref();
         let known_here = known.filter(|known| plan.database.is_some() || known.server == database.server);
-        let assured = match &plan.database {
-            // Made sure of in this pass, or in one whose report was put off.
-            Some(request) => {
-                let fingerprint = request.fingerprint();
-                let is_assured = outcome.database_assured || snapshot.database_assured == Some(fingerprint.as_str());
-                is_assured.then_some(fingerprint)
+        // Made sure of in this pass, or in one whose report was put off.
+        let assured =
+            snapshot.database_assured.filter(|_| plan.database.as_ref().is_some_and(|one| snapshot.has_assured(one)));
+        match (assured, ready_cluster(snapshot, &database.server), known_here) {
+            (Some(assured), _, _) => {
+                database.provisioned.clone_from(&assured.fingerprint);
+                database.oid = Some(assured.oid);
             }
-            None => ready_cluster(snapshot, &database.server),
-        };
-        let known = || known_here.map(|known| known.provisioned.clone()).unwrap_or_default();
-        database.provisioned = assured.unwrap_or_else(known);
+            (None, Some(uid), _) => database.provisioned = uid,
+            (None, None, Some(known)) => {
+                database.provisioned.clone_from(&known.provisioned);
+                database.oid = known.oid;
+            }
+            (None, None, None) => {}
+        }
     }
     let is_applied = outcome.failure.is_none() && plan.waiting.is_none();
     if is_applied || pods_are_asked_for(plan, outcome) {

@@ -93,7 +93,7 @@ pub(super) fn parts(snapshot: &Snapshot<'_>, plan: &Plan<'_>, outcome: &Outcome)
                 Judged::new(DatabaseReady, false, failure.reason, failure.message.clone())
             }
             (Some(request), _) => {
-                let assured = outcome.database_assured || snapshot.database_assured == Some(&request.fingerprint());
+                let assured = outcome.database_assured || snapshot.has_assured(request);
                 let unready = (!assured).then(|| "the database is being made".to_owned());
                 part(DatabaseReady, unready, Reason::DatabaseStarting)
             }

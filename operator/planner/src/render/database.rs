@@ -2,10 +2,11 @@
 
 use super::{object, owner_labels};
 use crate::{
-    inputs::{Inputs, full_name},
+    inputs::Inputs,
     objects::{Kind, Object},
     plan::DatabaseRequest,
     secrets::SecretRequest,
+    snapshot::OperatorIdentity,
 };
 use gotocloud_api::{
     names,
@@ -30,12 +31,12 @@ pub(super) struct Database {
     pub request: Option<DatabaseRequest>,
 }
 
-pub(super) fn render(inputs: &Inputs<'_>) -> Database {
+pub(super) fn render(inputs: &Inputs<'_>, operator: &OperatorIdentity) -> Database {
     let platform = &inputs.platform.spec.database;
     match (&platform.cloud_native_pg, &platform.server) {
         _ if !inputs.has_database() => Database::default(),
         (Some(cnpg), _) => Database { cluster: Some(cluster(inputs, cnpg)), ..Database::default() },
-        (None, Some(server)) => on_server(inputs, server),
+        (None, Some(server)) => on_server(inputs, server, operator),
         (None, None) => Database::default(),
     }
 }
@@ -108,7 +109,7 @@ fn fields(inputs: &Inputs<'_>, cnpg: &CloudNativePg, servers: u32, bootstrap: &V
     }})
 }
 
-fn on_server(inputs: &Inputs<'_>, server: &DatabaseServer) -> Database {
+fn on_server(inputs: &Inputs<'_>, server: &DatabaseServer, operator: &OperatorIdentity) -> Database {
     let name = identifier(inputs.name());
     let object = object(
         inputs,
@@ -131,16 +132,7 @@ fn on_server(inputs: &Inputs<'_>, server: &DatabaseServer) -> Database {
         generated: [("password".to_owned(), PASSWORD_LENGTH)].into(),
         templates: templates.map(|(key, value)| (key.to_owned(), value)).into(),
     };
-    let request = DatabaseRequest {
-        host: server.host.clone(),
-        port: server.port,
-        admin_secret_name: server.admin_secret_name.clone(),
-        ca_certificate: server.ca_certificate.clone(),
-        name,
-        owner: full_name(inputs.instance),
-        connection_limit: server.connection_limit,
-        secret: (inputs.namespace.clone(), SECRET.to_owned()),
-    };
+    let request = DatabaseRequest::on(server, inputs.instance, operator, &name, SECRET);
     Database { secret: Some(secret), request: Some(request), cluster: None }
 }
 

@@ -71,7 +71,7 @@ pub struct Surroundings<'a> {
 pub fn render(inputs: &Inputs<'_>, surroundings: &Surroundings<'_>) -> Result<Rendered, Refusal> {
     references::hold(inputs)?;
     let scope = scope(inputs, surroundings.neighbours);
-    let database = database::render(inputs);
+    let database = database::render(inputs, surroundings.operator);
     let mut objects = vec![namespace::render(inputs)];
     objects.extend(access::render(inputs, surroundings.operator));
     objects.extend(limits::render(inputs));

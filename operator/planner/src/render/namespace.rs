@@ -31,8 +31,8 @@ pub(super) fn render(inputs: &Inputs<'_>) -> Object {
     manifest(&inputs.namespace, json!(labels), json!({ ANNOTATION_DESCRIPTION: description }))
 }
 
-/// The namespace of a deleted Instance whose data stays: with whose it was, since when, and what it keeps.
-pub fn retained(instance: &Instance, now: &str, data: &str) -> Object {
+/// The namespace of a deleted Instance whose data stays: with whose it was, since when, what it keeps, and of which Release.
+pub fn retained(instance: &Instance, now: &str, data: &str, release: Option<&str>) -> Object {
     let mut labels = owner_labels(instance);
     labels.insert(names::LABEL_RETAINED.into(), "true".into());
     labels.insert(names::LABEL_PROTECTED.into(), "true".into());
@@ -42,7 +42,10 @@ pub fn retained(instance: &Instance, now: &str, data: &str) -> Object {
         labels.insert(names::LABEL_PLATFORM.into(), platform);
     }
     let name = names::workload_namespace(instance.metadata.name.as_deref().unwrap_or_default());
-    let annotations = json!({names::ANNOTATION_RETAINED_AT: now, names::ANNOTATION_RETAINED_DATA: data});
+    let mut annotations = json!({names::ANNOTATION_RETAINED_AT: now, names::ANNOTATION_RETAINED_DATA: data});
+    if let Some(release) = release {
+        annotations[names::ANNOTATION_RETAINED_RELEASE] = release.into();
+    }
     manifest(&name, json!(labels), annotations)
 }
 

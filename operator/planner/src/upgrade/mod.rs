@@ -63,6 +63,19 @@ pub fn active(instance: &Instance) -> Option<&str> {
     recorded.or(running).or(begun).or(instance.spec.release.as_ref()).map(String::as_str)
 }
 
+/// Which Release an Instance's data is of: the one that its pods run or were asked to run. Data that a migration left half moved
+/// is of none, and says so. `None` if there never were pods.
+pub fn data_is_of(instance: &Instance) -> Option<String> {
+    let status = instance.status.as_ref()?;
+    let has_begun = status.upgrade.is_some() || status.release.is_some() || status.revision.is_some();
+    let is_half_moved = |way: &&UpgradeStatus| machine::is_half_way(way) || way.phase == UpgradePhase::Migrate;
+
+    match status.upgrade.as_ref().filter(is_half_moved) {
+        Some(way) => Some(format!("{} half moved to {}", way.step_start(), way.step_end())),
+        None => active(instance).filter(|_| has_begun).map(str::to_owned),
+    }
+}
+
 /// The record of an Instance's way, in today's form; none where it never went one.
 pub fn record<'i>(instance: &'i Instance, releases: &dyn Releases) -> Option<Cow<'i, UpgradeStatus>> {
     let record = instance.status.as_ref()?.upgrade.as_ref()?;

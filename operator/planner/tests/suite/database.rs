@@ -191,3 +191,63 @@ fn that_the_database_is_there_is_told_though_the_word_about_it_was_put_off() {
     let database = world.status().database.clone().unwrap();
     assert!(!database.provisioned.is_empty(), "{database:?}");
 }
+
+/// An Instance that ran on a server, whose database somebody dropped there.
+fn without_its_database_on_a_server() -> World {
+    let mut world = World::plain().at_rest();
+    world.cluster.databases.clear();
+    world.restart();
+    world
+}
+
+#[test]
+fn a_database_that_vanished_from_its_server_is_told_and_not_made_anew() {
+    let mut world = without_its_database_on_a_server();
+    world.run();
+    assert!(world.cluster.databases.is_empty());
+    for kind in [ConditionType::Ready, ConditionType::DatabaseReady] {
+        assert_eq!(world.condition(kind), "False DatabaseLost");
+    }
+    assert_eq!(world.condition(ConditionType::Stalled), "True DatabaseLost");
+    let message = world.message(ConditionType::Stalled);
+    assert!(message.contains("the database app_a on 10.1.2.3:5432"), "{message}");
+    assert!(message.ends_with("gotocloud.amue.fr/new-empty-database=1"), "{message}");
+}
+
+#[test]
+fn an_empty_database_on_a_server_is_made_where_a_person_asked_for_it_and_that_once() {
+    let mut world = without_its_database_on_a_server();
+    annotate(&mut world, "1");
+    world.run();
+    assert_eq!(world.condition(ConditionType::Ready), "True AsDesired");
+    assert_eq!(world.status().database.as_ref().unwrap().oid, Some(2));
+
+    world.cluster.databases.clear();
+    world.restart();
+    world.run();
+    assert_eq!(world.condition(ConditionType::Stalled), "True DatabaseLost", "the word was given of another one");
+}
+
+#[test]
+fn the_database_on_a_server_of_an_instance_that_never_ran_is_made_again() {
+    let mut world = World::plain();
+    world.round();
+    assert!(world.status().release.is_none());
+    world.cluster.databases.clear();
+    world.restart();
+    world.run();
+    assert_eq!(world.condition(ConditionType::Ready), "True AsDesired");
+}
+
+#[test]
+fn an_instance_called_as_something_of_postgresql_is_refused_before_anything_moves() {
+    for name in ["postgres", "template1", "pg-monitor"] {
+        let mut world = World::plain();
+        world.instances.clear();
+        world.add(fixtures::instance(name));
+        let who = format!("{}/{name}", fixtures::HUB);
+        world.run_of(&who);
+        assert_eq!(world.condition_of(&who, ConditionType::Stalled), "True DatabaseRefused", "{name}");
+        assert!(world.cluster.objects.is_empty() && world.cluster.databases.is_empty(), "{name}");
+    }
+}

@@ -6,7 +6,7 @@ use gotocloud_api::{
     instance::DeletionPolicy::{self, Delete, Retain},
     names,
 };
-use gotocloud_planner::{Kind, ObjectKey, Verdict, removals::Removal};
+use gotocloud_planner::{Kind, ObjectKey, Step, Verdict, instance::Failure, removals::Removal, retry::ErrorClass};
 use serde_json::{Value, json};
 
 fn deleted(mut world: World, policy: DeletionPolicy) -> World {
@@ -68,7 +68,10 @@ fn by_default_the_cluster_of_its_own_stays_and_is_listed() {
 fn delete_drops_the_database_then_the_namespace_and_lets_go_once_that_is_gone() {
     let mut world = deleted(World::plain().at_rest(), Delete);
     world.namespaces_linger = true;
-    assert_eq!(world.round().steps, ["drop database app_a", "remove Namespace gtc-app-a"]);
+    let steps = world.round().steps;
+    let (workload, rest) = steps.split_at(steps.len() - 2);
+    assert_eq!(rest, ["drop database app_a", "remove Namespace gtc-app-a"]);
+    assert!(workload.contains(&"remove Deployment gtc-app-a/web".to_owned()), "{workload:?}");
     assert!(world.round().steps.is_empty(), "the namespace is on its way out");
     assert_eq!(world.condition(ConditionType::Reconciling), "True Deleting");
     world.finish_deletions();
@@ -203,4 +206,65 @@ fn an_instance_made_again_finds_its_data() {
     assert_eq!(world.cluster.databases, [("app_a".to_owned(), true)].into());
     assert_eq!(world.cluster.get(Kind::Secret, fixtures::NAMESPACE, "database-app"), Some(&password));
     assert!(!crate::support::is_retained(namespace(&world).unwrap()));
+}
+
+#[test]
+fn kept_data_is_taken_up_by_the_release_that_it_is_of_and_by_no_other() {
+    let mut world = World::plain().at_rest();
+    world.edit(|one| one.spec.release = Some("app-2".into()));
+    world.run();
+    let mut world = deleted(world, Retain);
+    world.run();
+    assert!(is_gone(&world));
+
+    world.add(fixtures::instance("app-a"));
+    let round = world.round();
+    assert_eq!(world.condition(ConditionType::Stalled), "True RetainedData", "it asks for app-1");
+    assert!(round.steps.is_empty() && world.message(ConditionType::Stalled).contains("set spec.release: app-2"));
+    world.edit(|one| one.spec.release = Some("app-2".into()));
+    world.run();
+    assert_eq!(world.condition(ConditionType::Ready), "True AsDesired");
+    world.edit(|one| one.spec.release = Some("app-1".into()));
+    world.run();
+    assert_eq!(world.status().release.as_ref().unwrap().name, "app-1", "from there on it is an upgrade as any other");
+}
+
+#[test]
+fn an_instance_that_never_took_up_kept_data_leaves_it_when_it_goes() {
+    let mut world = deleted(World::plain().at_rest(), Retain);
+    world.run();
+    let mut other = fixtures::instance("app-a");
+    other.spec.release = Some("app-2".into());
+    other.spec.deletion_policy = Delete;
+    world.add(other);
+    world.round();
+    world.one().metadata.finalizers = Some(vec![names::FINALIZER.to_owned()]);
+    world.delete();
+    world.run();
+    assert!(is_gone(&world) && namespace(&world).is_some() && !world.cluster.databases.is_empty());
+}
+
+#[test]
+fn pods_of_what_is_deleted_do_not_wait_for_the_database_server() {
+    let mut world = deleted(World::plain().at_rest(), Delete);
+    world.failing = Box::new(|step| {
+        matches!(step, Step::DropDatabase(_)).then(|| Failure {
+            class: ErrorClass::Unavailable,
+            reason: Reason::DatabaseUnreachable,
+            message: "no answer".into(),
+        })
+    });
+    world.round();
+    assert!(world.cluster.of_kind(Kind::Deployment).is_empty());
+    assert!(!world.cluster.databases.is_empty(), "its database waits for the server");
+}
+
+#[test]
+fn what_a_deletion_leaves_on_a_server_is_told_and_holds_nothing_up() {
+    let mut world = deleted(World::plain().at_rest(), Delete);
+    world.left = vec!["on db:5432 the role app_a was not made for this Instance: it is left as it is".into()];
+    let rounds = world.run();
+    assert!(is_gone(&world));
+    let told: Vec<_> = rounds.iter().flat_map(|round| &round.events).filter(|event| event.warning).collect();
+    assert!(told.iter().any(|event| event.message == world.left[0]), "{told:?}");
 }

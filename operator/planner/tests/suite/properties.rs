@@ -88,6 +88,7 @@ fn status() -> impl Strategy<Value = gotocloud_api::InstanceStatus> {
         name,
         secret_name: "database-app".into(),
         provisioned,
+        oid: None,
     }));
     (entries, revision, database, option::of(text())).prop_map(|(entries, revision, database, platform)| {
         gotocloud_api::InstanceStatus {

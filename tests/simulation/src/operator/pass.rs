@@ -16,6 +16,7 @@ use gotocloud_api::{Instance, InstanceStatus, conditions::Reason, names};
 use gotocloud_planner::{
     Kind, Object, ObjectKey, Step, Verdict,
     campaign::terms::look_again,
+    database::Assured,
     fingerprint,
     instance::{self, Failure, Outcome, Report},
     ownership::{self, Existing},
@@ -68,7 +69,7 @@ impl From<Failure> for Stop {
 struct Pass {
     /// Was the namespace made in this pass?
     is_fresh: bool,
-    database_assured: Option<String>,
+    database_assured: Option<Assured>,
     is_released: bool,
 }
 
@@ -149,7 +150,7 @@ fn one(
         view.writers = Some(writers(world, caller, who)?);
     }
     let process = world.process(caller);
-    let mut snapshot = view.snapshot(process, None, assured.as_deref());
+    let mut snapshot = view.snapshot(process, None, assured.as_ref());
     let mut plan = instance::plan(&snapshot);
     if let Verdict::NeedsPinned(key) = &plan.verdict {
         let at = at(key);
@@ -189,11 +190,11 @@ fn one(
         process.forget(who, now);
         return Ok(None);
     }
-    if let Some(fingerprint) = &pass.database_assured {
-        process.memory.entry(who.clone()).or_default().database_assured = Some(fingerprint.clone());
+    if let Some(assured) = &pass.database_assured {
+        process.memory.entry(who.clone()).or_default().database_assured = Some(assured.clone());
     }
 
-    let assured_now = pass.database_assured.as_deref().or(assured.as_deref());
+    let assured_now = pass.database_assured.as_ref().or(assured.as_ref());
     let after = view.snapshot(process, None, assured_now);
     let failure_told = failure.clone().filter(|_| fault != Some(Fault::HidesFailures));
     let outcome = Outcome {
@@ -201,6 +202,7 @@ fn one(
         applied: after.children.iter().map(|child| (child.key.clone(), child.applied.to_string())).collect(),
         removal: (removals > 0).then(|| removal.clone()),
         database_assured: pass.database_assured.is_some(),
+        left: Vec::new(),
         aside,
     };
     let report = instance::report(&after, &plan, &outcome, now);
@@ -499,7 +501,8 @@ fn ensure_database(world: &mut World, caller: Caller, request: &DatabaseRequest,
         return Err(Failure { class: ErrorClass::Momentary, reason: Reason::DatabaseStarting, message }.into());
     }
     world.on_database_server(caller, "ensure", request)??;
-    pass.database_assured = Some(request.fingerprint());
+    let oid = world.database(namespace);
+    pass.database_assured = Some(Assured { fingerprint: request.fingerprint(), oid });
     Ok(())
 }
 

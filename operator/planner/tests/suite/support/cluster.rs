@@ -2,10 +2,12 @@
 
 use gotocloud_api::{Instance, names};
 use gotocloud_planner::{
-    Kind, ObjectKey, fingerprint,
+    Kind, ObjectKey,
+    database::{DatabaseFacts, Facts, RoleFacts},
+    fingerprint,
     health::Health,
     ownership::{self, Existing},
-    plan::Refusal,
+    plan::{DatabaseRequest, Refusal},
 };
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -65,7 +67,8 @@ pub struct Cluster {
     /// Databases by name, and whether their role may log in.
     pub databases: BTreeMap<String, bool>,
     drifts: u32,
-    databases_made: u32,
+    /// How many databases were made so far, which numbers them.
+    pub databases_made: u32,
 }
 
 impl Cluster {
@@ -78,6 +81,19 @@ impl Cluster {
             uid: stored.uid.clone(),
         });
         ownership::may_apply(key, existing.as_ref(), instance)
+    }
+
+    /// What the database server says of that database, whose marks are those of the request.
+    pub fn facts(&self, request: &DatabaseRequest) -> Facts {
+        let administrator = "administrator".to_owned();
+        let Some(&may_log_in) = self.databases.get(&request.name) else {
+            return Facts { administrator, ..Facts::default() };
+        };
+        let comment = Some(request.identity.mark());
+        let role = RoleFacts { comment: comment.clone(), may_log_in, is_administered: true, is_inherited: true };
+        let owner = request.name.clone();
+        let database = DatabaseFacts { oid: self.databases_made, owner, comment, is_open: false };
+        Facts { administrator, role: Some(role), database: Some(database) }
     }
 
     /// Applies an object. One whose content changes is not ready before the next [`Cluster::settle`].

@@ -144,6 +144,7 @@ pub fn operator() -> OperatorIdentity {
     OperatorIdentity {
         service_account: Some(("gotocloud".into(), "gotocloud-operator".into())),
         instance_cluster_role: "gotocloud-instance".into(),
+        installation: "installation-1".into(),
     }
 }
 

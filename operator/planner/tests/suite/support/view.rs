@@ -4,6 +4,7 @@ use super::World;
 use gotocloud_api::{Application, Establishment, Instance, Platform, Release};
 use gotocloud_planner::{
     Kind, Plan, Snapshot, Verdict,
+    database::Assured,
     grouping::groupings_of,
     inputs::{self, counts_before, full_name},
     instance,
@@ -78,7 +79,7 @@ impl View {
         &'a self,
         world: &World,
         pinned: Option<Pinned>,
-        assured: Option<&'a str>,
+        assured: Option<&'a Assured>,
     ) -> Snapshot<'a> {
         Snapshot {
             instance: &self.instance,
@@ -109,7 +110,7 @@ impl View {
     }
 
     /// The plan, and how many children were seen.
-    pub(super) fn plan<'a>(&'a self, world: &World, assured: Option<&'a str>) -> (Plan<'a>, usize) {
+    pub(super) fn plan<'a>(&'a self, world: &World, assured: Option<&'a Assured>) -> (Plan<'a>, usize) {
         let snapshot = self.snapshot(world, None, assured);
         let plan = instance::plan(&snapshot);
         let Verdict::NeedsPinned(key) = &plan.verdict else { return (plan, snapshot.children.len()) };

@@ -10,6 +10,7 @@ use gotocloud_api::{
 };
 use gotocloud_planner::{
     Kind, ObjectKey, Plan, Step, Verdict,
+    database::{self, Assured},
     inputs::{self, full_name},
     instance::{self, Event, Failure, Outcome, namespace_holder},
     ownership,
@@ -40,6 +41,8 @@ pub struct World {
     pub removal: Removal,
     /// What a step fails with.
     pub failing: Failing,
+    /// What the database server leaves of what is dropped or sealed.
+    pub left: Vec<String>,
     /// How many steps the next round gets through before the process dies.
     pub dies_after: Option<usize>,
     /// Is the namespace that is removed gone at once? Else it is terminating until [`World::finish_deletions`].
@@ -68,7 +71,7 @@ impl std::fmt::Debug for World {
 #[derive(Default)]
 struct Memory {
     applied: BTreeMap<(String, ObjectKey), String>,
-    assured: BTreeMap<String, String>,
+    assured: BTreeMap<String, Assured>,
 }
 
 /// What one round came to.
@@ -115,6 +118,7 @@ impl World {
             terms: Terms::default(),
             gates: Gates::True,
             failing: Box::new(|_| None),
+            left: Vec::new(),
             dies_after: None,
             namespaces_linger: false,
             is_reversed: false,
@@ -225,7 +229,7 @@ impl World {
         let instance = self.instances.get(who)?.clone();
         let view = View::of(self, &instance);
         let assured = self.memory.assured.get(who).cloned();
-        let (plan, children) = view.plan(self, assured.as_deref());
+        let (plan, children) = view.plan(self, assured.as_ref());
         let wished = plan.removals(children);
         if let Some(metadata) = &plan.metadata {
             let live = self.instances.get_mut(who)?;
@@ -247,7 +251,10 @@ impl World {
                 }
             }
             match step {
-                Step::EnsureDatabase(request) => assured_now = Some(request.fingerprint()),
+                Step::EnsureDatabase(request) => {
+                    assured_now =
+                        Some(Assured { fingerprint: request.fingerprint(), oid: self.cluster.databases_made });
+                }
                 Step::Release => {
                     self.instances.remove(who);
                     return Some(Round {
@@ -270,17 +277,20 @@ impl World {
             done.extend(result.is_ok().then(|| in_words(step)));
             result.err()
         });
+        let asks_to_let_go = |line: &String| line.starts_with("drop database") || line.starts_with("seal database");
+        let left = if done.iter().any(asks_to_let_go) { self.left.clone() } else { Vec::new() };
         let database_assured = assured_now.is_some();
-        if let Some(fingerprint) = assured_now {
-            self.memory.assured.insert(who.to_owned(), fingerprint);
+        if let Some(assured) = assured_now {
+            self.memory.assured.insert(who.to_owned(), assured);
         }
         let assured = self.memory.assured.get(who).cloned();
-        let after = view.snapshot(self, None, assured.as_deref());
+        let after = view.snapshot(self, None, assured.as_ref());
         let outcome = Outcome {
             failure: failure.clone(),
             applied: after.children.iter().map(|one| (one.key.clone(), one.applied.to_string())).collect(),
             removal: (wished > 0).then(|| self.removal.clone()),
             database_assured,
+            left,
             aside,
         };
         let report = instance::report(&after, &plan, &outcome, self.now);
@@ -294,7 +304,7 @@ impl World {
         let instance = self.instances[who].clone();
         let view = View::of(self, &instance);
         let assured = self.memory.assured.get(who).cloned();
-        let (plan, _) = view.plan(self, assured.as_deref());
+        let (plan, _) = view.plan(self, assured.as_ref());
         look(&plan)
     }
 
@@ -328,7 +338,10 @@ impl World {
                 self.note(&who, request.key(), &request.fingerprint());
             }
             Step::EnsureDatabase(request) => {
-                self.cluster.databases.insert(request.name.clone(), true);
+                database::ensure(request, &self.cluster.facts(request), "verifier")?;
+                if self.cluster.databases.insert(request.name.clone(), true).is_none() {
+                    self.cluster.databases_made += 1;
+                }
             }
             Step::SealDatabase(request) => {
                 self.cluster.databases.entry(request.name.clone()).and_modify(|may_log_in| *may_log_in = false);
@@ -386,9 +399,9 @@ impl World {
     pub(super) fn holder(&self, instance: &Instance) -> NamespaceHolder {
         let name = names::workload_namespace(inputs::name_of(instance));
         let stored = self.cluster.objects.get(&ObjectKey::new(Kind::Namespace, "", &name));
-        let labels = stored.map(|stored| cluster::labels(&stored.manifest, "labels"));
-        let labels = labels.unwrap_or_default();
-        let of = NamespaceOf::labelled(&labels);
+        let marks = |what: &str| stored.map(|stored| cluster::labels(&stored.manifest, what)).unwrap_or_default();
+        let labels = marks("labels");
+        let of = NamespaceOf::marked(&labels, Some(&marks("annotations")));
         let holder = ownership::holder(&labels).map(|(namespace, name)| (namespace, name, &of));
         namespace_holder(instance, holder, stored.is_some_and(|stored| stored.terminating))
     }
