@@ -26,6 +26,8 @@ pub struct Data {
     pub half: Option<usize>,
     /// May nobody log in?
     pub is_sealed: bool,
+    /// Which database it is, on a server that is there already.
+    pub oid: u32,
     /// The database server that holds it, if it has one of its own.
     pub uid: Option<String>,
 }
@@ -77,6 +79,11 @@ impl Nodes {
     fn of(&self, deployment: &Ref) -> Vec<(u64, Pod)> {
         self.pods.iter().filter(|(_, pod)| pod.of == *deployment).map(|(id, pod)| (*id, pod.clone())).collect()
     }
+}
+
+/// Is it a Job of an upgrade that is still at it?
+pub fn is_at_it(at: &Ref, stored: &Stored) -> bool {
+    at.kind == "Job" && !is_over(&stored.object) && laws::is_of_upgrade(at)
 }
 
 fn is_over(job: &Value) -> bool {
@@ -339,10 +346,5 @@ impl World {
     pub(crate) fn drop_data(&mut self, namespace: &str) {
         self.judge_loss(namespace);
         self.data.remove(namespace);
-    }
-
-    /// Is the job still at it?
-    pub(crate) fn is_at_it(&self, at: &Ref, stored: &Stored) -> bool {
-        at.kind == "Job" && !is_over(&stored.object) && laws::is_of_upgrade(at)
     }
 }

@@ -3,7 +3,7 @@
 use crate::{
     api::{Change, Ref, Stored},
     catalogue::{self, LADDER, Moves},
-    controllers::PodState,
+    controllers::{PodState, is_at_it},
     operator::typed,
     world::World,
 };
@@ -34,8 +34,8 @@ pub const KEPT: &str = "no data goes, or is begun anew, unless a person asked fo
 pub const SECRET: &str = "what was generated stays";
 /// A record goes forward.
 pub const FORWARD: &str = "no record of a way goes back, or is left before it ended";
-/// A record is decided on what was seen.
-pub const NAMED: &str = "a record is written over what it was decided on, and over nothing else";
+/// A status is decided on what was seen.
+pub const NAMED: &str = "a status is written over what it was decided on, and over nothing else";
 /// A record is there before what it asks for.
 pub const RECORDED: &str = "nothing of a way is made before its record says so";
 /// A phase ends by its deadline.
@@ -116,7 +116,7 @@ impl World {
     fn judge_removal(&mut self, at: &Ref, before: &Stored) {
         let instance = self.instance_of(&at.namespace);
         let lives = instance.as_ref().is_some_and(|one| one.metadata.deletion_timestamp.is_none());
-        if lives && self.is_at_it(at, before) {
+        if lives && is_at_it(at, before) {
             self.breaks(OWNED, format!("{at}, which moves the data, is removed by the operator"));
         }
         if at.kind == "Cluster" && &*at.name == "database" {
@@ -155,12 +155,13 @@ impl World {
         let at = &change.at;
         if at.kind == "Instance" {
             let status = |stored: &Stored| typed::<InstanceStatus>(&stored.object["status"]);
+            if before.object["status"] != after.object["status"] && !change.is_named {
+                self.breaks(NAMED, format!("the status of {at} is written without a precondition"));
+            }
             if before.object["status"]["upgrade"] != after.object["status"]["upgrade"] {
-                if !change.is_named {
-                    self.breaks(NAMED, format!("the record of {at} is written without a precondition"));
-                }
                 let (old, new) = (status(before), status(after));
-                self.judge_record(at, old.and_then(|one| one.upgrade), new.and_then(|one| one.upgrade));
+                let (old, new) = (old.and_then(|one| one.upgrade), new.and_then(|one| one.upgrade));
+                self.judge_record(at, old.as_ref(), new.as_ref());
             }
             return;
         }
@@ -178,18 +179,17 @@ impl World {
         }
     }
 
-    fn judge_record(&mut self, at: &Ref, old: Option<UpgradeStatus>, new: Option<UpgradeStatus>) {
+    fn judge_record(&mut self, at: &Ref, old: Option<&UpgradeStatus>, new: Option<&UpgradeStatus>) {
         let Some(old) = old else { return };
         let way = format!("{} to {} ({}, step {})", old.from, old.to, old.phase, old.step);
         self.say(|| {
-            let phase = new.as_ref().map(|new| format!("{} to {}, {}: {}", new.from, new.to, new.phase, new.message));
+            let phase = new.map(|new| format!("{} to {}, {}: {}", new.from, new.to, new.phase, new.message));
             format!("record of {at}: {way} becomes {}", phase.unwrap_or_default())
         });
         if old.phase.is_terminal() {
             return;
         }
-        let goes_on =
-            new.as_ref().filter(|new| new.started_at == old.started_at && new.to == old.to && new.from == old.from);
+        let goes_on = new.filter(|new| new.started_at == old.started_at && new.to == old.to && new.from == old.from);
         match goes_on {
             None => self.breaks(FORWARD, format!("{at} leaves its way from {way}")),
             Some(new) if (new.step, rank(new.phase)) < (old.step, rank(old.phase)) => {
@@ -286,7 +286,7 @@ impl World {
         if let Some(record) = status.upgrade.as_ref().filter(|record| !record.phase.is_terminal()) {
             // A backup that a person has to attest, and what is held, is said in the record.
             let waits = matches!(record.phase, UpgradePhase::Backup | UpgradePhase::Preflight);
-            if !(waits && !record.message.is_empty()) {
+            if !waits || record.message.is_empty() {
                 let what = format!("{name} is in {} since {}: {}", record.phase, record.since.0, record.message);
                 return self.breaks(EXIT, what);
             }

@@ -20,6 +20,7 @@ pub const MANAGER: &str = "kubectl";
 const OTHER: &str = "helm";
 
 /// What people do. Each can be left out, to play without it.
+#[allow(clippy::struct_excessive_bools)] // Each is a switch of its own.
 #[derive(Clone, Copy, Debug)]
 pub struct Habits {
     /// They scale Deployments by hand.
@@ -264,8 +265,15 @@ impl World {
         self.people.asked += 1;
         let number = self.people.asked % self.settings.fleet.max(1);
         let mut object = catalogue::instance(number);
+        let namespace = names::workload_namespace(&format!("i{number}"));
+        if let Some(data) = self.data.get_mut(&namespace).filter(|data| data.half.is_some())
+            && !self.settings.habits.forgetful
+        {
+            // It was deleted amid a migration: its data is restored first.
+            data.moved = data.half.take().map(|half| catalogue::level(half) - 1);
+        }
         // What is kept of it is only for the release it was left by, or a later one.
-        let kept = self.data.get(&names::workload_namespace(&format!("i{number}"))).and_then(|data| data.moved);
+        let kept = self.data.get(&namespace).and_then(|data| data.moved);
         let suited = kept.and_then(|moved| (0..5).find(|at| catalogue::suits(*at, moved)));
         if let Some(at) = suited.filter(|_| !self.settings.habits.forgetful) {
             object["spec"]["release"] = catalogue::name_of(LADDER[at].version).into();
@@ -310,7 +318,9 @@ impl World {
             .within(namespace)
             .filter(|(_, one)| one.owners.iter().any(|owner| owner.manager == OTHER) && one.owners.len() == 1);
         let theirs: Vec<Ref> = theirs.map(|(at, _)| at.clone()).collect();
-        theirs.iter().for_each(|at| self.delete(at));
+        for at in &theirs {
+            self.delete(at);
+        }
     }
 
     fn look_after_a_way(&mut self, at: &Ref, record: &UpgradeStatus) {

@@ -227,6 +227,11 @@ impl World {
         if self.is_alive(caller) { Ok(result) } else { Err(Died) }
     }
 
+    /// Which database an instance has, on a server that is there already.
+    pub(crate) fn database(&self, namespace: &str) -> u32 {
+        self.data.get(namespace).map_or(0, |data| data.oid)
+    }
+
     /// The version of an object that is there.
     pub(crate) fn now_at(&self, at: &Ref) -> Option<String> {
         self.server.get(at).map(|stored| stored.version.to_string())
@@ -261,8 +266,12 @@ impl World {
         let namespace = request.secret.0.clone();
         match verb {
             "ensure" => {
+                let made = u32::try_from(self.events).unwrap_or(u32::MAX).max(1);
                 let data = self.data.entry(namespace).or_default();
                 data.is_sealed = false;
+                if data.oid == 0 {
+                    data.oid = made;
+                }
             }
             "seal" => {
                 if let Some(data) = self.data.get_mut(&namespace) {
@@ -424,17 +433,12 @@ impl World {
             }
             for change in &changes {
                 self.process.note(change);
-                if self.is_controlled(change) {
+                if is_controlled(change) {
                     self.dirty.insert(change.at.clone());
                 }
                 self.judge(change);
             }
         }
-    }
-
-    fn is_controlled(&self, change: &Change) -> bool {
-        matches!(change.at.kind, "Deployment" | "Job" | "Backup" | "Cluster" | "Namespace")
-            && change.by != crate::controllers::MANAGER
     }
 
     fn fire(&mut self, timer: Timer) {
@@ -463,4 +467,10 @@ impl World {
             self.broken = Some(Broken { law, what, event: self.events });
         }
     }
+}
+
+/// Does a controller look at what changed? What it wrote itself it knows.
+fn is_controlled(change: &Change) -> bool {
+    matches!(change.at.kind, "Deployment" | "Job" | "Backup" | "Cluster" | "Namespace")
+        && change.by != crate::controllers::MANAGER
 }

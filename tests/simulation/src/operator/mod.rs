@@ -15,7 +15,7 @@ pub use pass::pass;
 use crate::api::{Change, Owner, Ref, Stored};
 use children::{Children, InstanceRef, Seen};
 use gotocloud_api::{Application, Establishment, Instance, Platform, Release, names};
-use gotocloud_planner::{Kind, inputs, removals::Ledger};
+use gotocloud_planner::{Kind, database::Assured, inputs, removals::Ledger};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde::de::DeserializeOwned;
@@ -52,7 +52,7 @@ pub struct Catalogue {
 /// What a process remembers of an Instance.
 #[derive(Default)]
 pub struct Recollection {
-    pub database_assured: Option<String>,
+    pub database_assured: Option<Assured>,
     pub attempts: u32,
     /// The Instance as this process last wrote it, until the watch shows it.
     pub written: Option<Rc<Instance>>,
@@ -127,7 +127,9 @@ impl Process {
             Told::Gone(at, stored) => self.miss(at, stored, now),
             Told::All(all) => {
                 self.synced.insert(kind);
-                all.iter().for_each(|(at, stored)| self.see(at, stored, now));
+                for (at, stored) in all {
+                    self.see(at, stored, now);
+                }
                 self.keep_only(kind, all, now);
             }
         }

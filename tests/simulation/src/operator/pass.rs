@@ -16,6 +16,7 @@ use gotocloud_api::{Instance, InstanceStatus, conditions::Reason, names};
 use gotocloud_planner::{
     Kind, Object, ObjectKey, Step, Verdict,
     campaign::terms::look_again,
+    database::Assured,
     fingerprint,
     instance::{self, Failure, Outcome, Report},
     ownership::{self, Existing},
@@ -32,6 +33,8 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, rc::Rc, time::Duration};
 
+/// How soon an Instance that changed while it was worked on is looked at anew, if no watch shows the change sooner.
+const OUTDATED_RETRY: Duration = Duration::from_secs(1);
 /// How often an Instance whose removals are held looks whether they still are.
 const HELD_RETRY: Duration = Duration::from_secs(5);
 /// How often it is looked whether pods that were told to end have ended: nothing watches them.
@@ -66,7 +69,7 @@ impl From<Failure> for Stop {
 struct Pass {
     /// Was the namespace made in this pass?
     is_fresh: bool,
-    database_assured: Option<String>,
+    database_assured: Option<Assured>,
     is_released: bool,
 }
 
@@ -147,7 +150,7 @@ fn one(
         view.writers = Some(writers(world, caller, who)?);
     }
     let process = world.process(caller);
-    let mut snapshot = view.snapshot(process, None, assured.as_deref());
+    let mut snapshot = view.snapshot(process, None, assured.as_ref());
     let mut plan = instance::plan(&snapshot);
     if let Verdict::NeedsPinned(key) = &plan.verdict {
         let at = at(key);
@@ -160,12 +163,19 @@ fn one(
 
     let removals = plan.removals(snapshot.children.len());
     let removal = judge_removals(world.process(caller), who, &view, removals, now);
+    let mut stored = Rc::clone(instance);
     if let Some(metadata) = &plan.metadata {
-        label(world, caller, who, instance, metadata)?;
+        let labelled = label(world, caller, who, instance, metadata)?;
+        // What is reported follows from the spec that was seen: over another it is not written.
+        let is_as_seen =
+            |one: &Instance| one.metadata.generation == instance.metadata.generation && one.status == instance.status;
+        if let Some(labelled) = labelled.filter(is_as_seen) {
+            stored = Rc::new(labelled);
+        }
     }
 
     let mut pass = Pass::default();
-    let mut steps: Vec<Step> = plan.steps_allowed(removal == Removal::Allowed).into_iter().map(Clone::clone).collect();
+    let mut steps: Vec<Step> = plan.steps_allowed(removal == Removal::Allowed).into_iter().cloned().collect();
     if let Some(fault) = fault {
         fault.distort(&mut steps, &snapshot);
     }
@@ -180,11 +190,11 @@ fn one(
         process.forget(who, now);
         return Ok(None);
     }
-    if let Some(fingerprint) = &pass.database_assured {
-        process.memory.entry(who.clone()).or_default().database_assured = Some(fingerprint.clone());
+    if let Some(assured) = &pass.database_assured {
+        process.memory.entry(who.clone()).or_default().database_assured = Some(assured.clone());
     }
 
-    let assured_now = pass.database_assured.as_deref().or(assured.as_deref());
+    let assured_now = pass.database_assured.as_ref().or(assured.as_ref());
     let after = view.snapshot(process, None, assured_now);
     let failure_told = failure.clone().filter(|_| fault != Some(Fault::HidesFailures));
     let outcome = Outcome {
@@ -192,6 +202,7 @@ fn one(
         applied: after.children.iter().map(|child| (child.key.clone(), child.applied.to_string())).collect(),
         removal: (removals > 0).then(|| removal.clone()),
         database_assured: pass.database_assured.is_some(),
+        left: Vec::new(),
         aside,
     };
     let report = instance::report(&after, &plan, &outcome, now);
@@ -199,7 +210,7 @@ fn one(
     if fault == Some(Fault::ActsBeforeItRecords) && way.as_ref().is_some_and(|way| !way.phase.is_terminal()) {
         act_early(world, caller, who, instance, &report)?;
     }
-    let untold = tell(world, caller, who, instance, &report)?;
+    let untold = tell(world, caller, who, &stored, &report)?;
     if let Some(failure) = failure {
         return Err(failure.into());
     }
@@ -291,8 +302,8 @@ fn tell(
             first.message = format!("{} ({now})", first.message);
         }
     }
-    write_status(world, caller, who, instance, &status)?;
-    Ok((fault == Some(Fault::TellsAgain)).then_some(Duration::from_mins(10)))
+    let outdated = write_status(world, caller, who, instance, &status)?;
+    Ok(outdated.or((fault == Some(Fault::TellsAgain)).then_some(Duration::from_mins(10))))
 }
 
 fn write_status(
@@ -301,12 +312,10 @@ fn write_status(
     who: &InstanceRef,
     instance: &Instance,
     status: &InstanceStatus,
-) -> Result<(), Stop> {
+) -> Result<Option<Duration>, Stop> {
     let at = Ref::new("Instance", &who.namespace, &who.name);
     let mut manifest = json!({"metadata": {}, "status": status});
-    // A step of an upgrade follows from the spec as it was seen: where that has changed, the step is not taken.
-    let is_step = instance.status.as_ref().and_then(|status| status.upgrade.as_ref()) != status.upgrade.as_ref();
-    if is_step && world.fault() != Some(Fault::NamesNoVersion) {
+    if world.fault() != Some(Fault::NamesNoVersion) {
         manifest["metadata"]["resourceVersion"] = json!(instance.metadata.resource_version);
     }
     if world.fault() == Some(Fault::ActsOnAStaleView) {
@@ -318,19 +327,20 @@ fn write_status(
     match world.ask(caller, &at, "write the status of", |server| server.apply(&at, request))? {
         Ok(stored) => written(world, caller, who, &stored),
         Err(refused) if refused.code == 404 => {}
+        Err(refused) if refused.code == 409 => return Ok(Some(OUTDATED_RETRY)),
         Err(refused) => return Err(of_instance(&refused).into()),
     }
-    Ok(())
+    Ok(None)
 }
 
-/// Gives the Instance its labels and its finalizer.
+/// Gives the Instance its labels and its finalizer; gives it as it is then.
 fn label(
     world: &mut World,
     caller: Caller,
     who: &InstanceRef,
     instance: &Instance,
     wanted: &InstanceMetadata,
-) -> Result<(), Stop> {
+) -> Result<Option<Instance>, Stop> {
     let at = Ref::new("Instance", &who.namespace, &who.name);
     let mut metadata = json!({"uid": instance.metadata.uid, "labels": wanted.labels});
     if wanted.finalizer {
@@ -341,7 +351,7 @@ fn label(
     let stored = world.ask(caller, &at, "label", |server| server.apply(&at, request))?;
     let stored = stored.map_err(|refused| of_instance(&refused))?;
     written(world, caller, who, &stored);
-    Ok(())
+    Ok(typed(&stored.object))
 }
 
 /// Carries out the steps, up to the first that fails.
@@ -491,7 +501,8 @@ fn ensure_database(world: &mut World, caller: Caller, request: &DatabaseRequest,
         return Err(Failure { class: ErrorClass::Momentary, reason: Reason::DatabaseStarting, message }.into());
     }
     world.on_database_server(caller, "ensure", request)??;
-    pass.database_assured = Some(request.fingerprint());
+    let oid = world.database(namespace);
+    pass.database_assured = Some(Assured { fingerprint: request.fingerprint(), oid });
     Ok(())
 }
 
@@ -527,7 +538,7 @@ fn release(
     let metadata = InstanceMetadata { labels, finalizer: false };
     match label(world, caller, who, instance, &metadata) {
         Err(Stop::Failed(failure)) if failure.reason == Reason::ApiMissing => {}
-        other => other?,
+        other => drop(other?),
     }
     pass.is_released = true;
     Ok(())

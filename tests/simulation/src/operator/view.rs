@@ -8,6 +8,7 @@ use gotocloud_api::upgrade::UpgradePhase;
 use gotocloud_api::{Application, Establishment, Instance, Platform, Release, names};
 use gotocloud_planner::{
     Kind, Snapshot, campaign,
+    database::Assured,
     grouping::groupings_of,
     inputs::{self, counts_before},
     instance::namespace_holder,
@@ -97,7 +98,12 @@ impl View {
     }
 
     /// All of it, with what the process sees of the Instance's objects now.
-    pub fn snapshot<'a>(&'a self, process: &Process, pinned: Option<Pinned>, assured: Option<&'a str>) -> Snapshot<'a> {
+    pub fn snapshot<'a>(
+        &'a self,
+        process: &Process,
+        pinned: Option<Pinned>,
+        assured: Option<&'a Assured>,
+    ) -> Snapshot<'a> {
         let recorded = |key: &gotocloud_planner::ObjectKey| key.recorded_in(&self.instance).map(str::to_owned);
         let children = process.children.of(&self.who, recorded);
         Snapshot {
@@ -157,5 +163,6 @@ fn identity() -> OperatorIdentity {
     OperatorIdentity {
         service_account: Some(("gotocloud-system".into(), "gotocloud-operator".into())),
         instance_cluster_role: "gotocloud-instance".into(),
+        installation: "installation-1".into(),
     }
 }
