@@ -2,6 +2,7 @@
 //! time has come, and what was decided is written: first the campaign's own status where a wave begins, then the targets.
 
 mod forecast;
+mod objects;
 mod targets;
 
 use self::forecast::{Forecast, Simulated};
@@ -13,13 +14,14 @@ use crate::{
 };
 use gotocloud_api::{
     Application, Campaign, CampaignStatus, ChangeFreezeSpec, Deferral, Establishment, Instance, Release,
-    campaign::{CampaignPhase, Decision, DecisionVerb},
+    campaign::{Decision, DecisionVerb},
     names,
     upgrade::Rollout,
 };
 use gotocloud_planner::{
     campaign::{
         Moves, Objects, Places, View, bodies,
+        claims::{Claims, is_over},
         report::{self, Detail, Facts, Untold},
         standing,
     },
@@ -176,10 +178,8 @@ impl Runner {
         } else {
             news.instances.clone()
         };
-        let goes_on = |rollout: &Rollout| {
-            let campaign = self.known.catalogue.campaigns.get(&ObjectRef::new(&rollout.campaign));
-            campaign.is_some_and(|one| one.metadata.uid.as_ref() == Some(&rollout.uid) && !is_over(&one))
-        };
+        let claims = Claims::of(&Objects::campaigns(&self.known));
+        let goes_on = |rollout: &Rollout| claims.goes_on(rollout);
         for who in instances {
             let instance = self.known.instance(&who.namespace, &who.name);
             let Some(instance) = instance.filter(|one| standing::is_changed_by_hand(one, goes_on)) else {
@@ -373,60 +373,8 @@ impl Runner {
     }
 }
 
-/// Has a campaign ended, and is that known of its present spec?
-fn is_over(campaign: &Campaign) -> bool {
-    campaign.status.as_ref().is_some_and(|status| {
-        status.observed_generation == campaign.metadata.generation
-            && matches!(status.phase, CampaignPhase::Completed | CampaignPhase::Aborted)
-    })
-}
-
 fn finished(status: &CampaignStatus) -> Vec<bool> {
     status.waves.iter().map(|wave| wave.finished_at.is_some()).collect()
-}
-
-impl Objects for Known {
-    fn application(&self, name: &str) -> Option<Arc<Application>> {
-        self.catalogue.applications.get(&ObjectRef::new(name))
-    }
-
-    fn release(&self, name: &str) -> Option<Arc<Release>> {
-        self.catalogue.releases.get(&ObjectRef::new(name))
-    }
-
-    fn graph(&self, application: &str) -> Graph {
-        self.catalogue.graph(application)
-    }
-
-    fn freezes(&self) -> Vec<(String, ChangeFreezeSpec)> {
-        self.catalogue.freezes()
-    }
-
-    fn deferrals(&self) -> Vec<Arc<Deferral>> {
-        self.catalogue.deferrals.state()
-    }
-
-    fn establishments(&self) -> Vec<Arc<Establishment>> {
-        self.catalogue.establishments.state()
-    }
-
-    fn establishment(&self, name: &str) -> Option<Arc<Establishment>> {
-        self.catalogue.establishments.get(&ObjectRef::new(name))
-    }
-
-    fn instances(&self) -> Vec<Arc<Instance>> {
-        let watched = self.catalogue.instances.state();
-        watched.into_iter().map(|one| self.context.latest(&reference(&one), one)).collect()
-    }
-
-    fn instance(&self, namespace: &str, name: &str) -> Option<Arc<Instance>> {
-        let who = InstanceRef::new(namespace, name);
-        self.catalogue.instance(&who).map(|watched| self.context.latest(&who, watched))
-    }
-
-    fn running_beside(&self, instance: &Instance) -> BTreeMap<String, String> {
-        self.catalogue.running_beside(instance)
-    }
 }
 
 impl Context {

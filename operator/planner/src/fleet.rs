@@ -1,7 +1,7 @@
 //! What do an Application, a Release, a Platform and an Establishment have to tell of the fleet?
 
 use crate::{
-    calendar::freezes,
+    calendar::{self, Calendar, WindowOwner, freezes},
     grouping::groupings_of,
     inputs::{placed_on, release_name, size_of},
     objects::Kind,
@@ -164,7 +164,16 @@ pub fn establishment<'a>(
             Reason::MembershipConflict,
             format!("it is in two groupings for one application ({} and {}): take it out of one", pair[0], pair[1]),
         )),
-        None => Ok(()),
+        None => {
+            let own = [(WindowOwner::Establishment, establishment.spec.windows.as_slice())];
+            let of = calendar::Target {
+                time_zone: &establishment.spec.time_zone,
+                application: "",
+                establishments: &BTreeSet::new(),
+            };
+            let calendar = Calendar::new(&of, &own, []);
+            calendar.map(drop).map_err(|error| (Reason::CalendarInvalid, error.to_string()))
+        }
     };
     let members = establishment.spec.grouping.as_ref().map_or(0, |grouping| grouping.members.len());
     EstablishmentStatus {

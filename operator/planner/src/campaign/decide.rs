@@ -64,20 +64,26 @@ pub fn decide(
         moves.rehearse = to_rehearse(spec, board);
     }
     let mut room = Room { spec, board, begun_on: HashMap::new(), openings: HashMap::new() };
+    let mut is_next_found = false;
     for (at, (wave, on_board)) in spec.waves.iter().zip(board.waves()).enumerate() {
         if !waves::has_begun(status, &wave.name) {
+            if is_next_found || waves::is_passed_over(wave, on_board) {
+                continue;
+            }
+            // Those after it that have not begun wait for it; those that have, go on.
+            is_next_found = true;
             match waves::may_begin(spec, board, at, is_valid, now) {
                 Ok(()) => moves.start = Some(at),
                 Err(waves::Wait::NotBefore(at)) => moves.look_again = sooner(moves.look_again, Some(at)),
                 Err(_) => {}
             }
-            // Those after it wait for it.
-            break;
+            continue;
         }
         let mut free = waves::at_once(spec, board, at).saturating_sub(on_board.weight_in_hand);
         let mut in_hand = on_board.weight_in_hand;
-        // A person wants these back: that is not put off by a failure, a window or a freeze.
-        if spec.state == CampaignState::Running && is_valid {
+        // A person wants these back: only limits and a person hold that, and neither a failure, a window, a freeze nor
+        // a finding.
+        if spec.state == CampaignState::Running {
             for name in &on_board.to_go_back {
                 room.begin(name, at, &mut free, &mut in_hand, &mut moves);
             }

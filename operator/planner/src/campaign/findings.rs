@@ -1,6 +1,6 @@
 //! What is wrong with a campaign as it is written, and what should be known before it runs?
 
-use super::{Board, Standing, members::Members};
+use super::{Board, Standing, members::Members, waves};
 use crate::{path::Graph, simulate::Schedule};
 use gotocloud_api::{
     Application, Campaign, CampaignSpec, Release,
@@ -30,8 +30,10 @@ pub struct World<'a> {
     pub twice: &'a [(String, Vec<usize>)],
     /// Possible targets that no wave names.
     pub unmatched: &'a [String],
-    /// What of its calendars cannot be read.
-    pub calendars: Vec<String>,
+    /// What of its own windows cannot be read.
+    pub calendars: BTreeSet<String>,
+    /// By why their calendar cannot be read, the targets that wait for that.
+    pub unreadable: BTreeMap<String, Vec<String>>,
     /// Targets for which no window opens in the years to come, and those that are open only later than it is to be done.
     pub never_open: &'a [String],
     /// What a simulation says of when it ends; none where none was made.
@@ -149,7 +151,9 @@ fn waves_have_targets(spec: &CampaignSpec, world: &World<'_>, findings: &mut Vec
     }
     for (wave, board) in spec.waves.iter().zip(world.board.waves()) {
         if board.counts.targets == 0 {
-            let message = format!("wave {} has no target: correct its selector or cohort, or take it out", wave.name);
+            let holds = if waves::is_missing_targets(wave, board) { " and holds up those after it" } else { "" };
+            let message =
+                format!("wave {} has no target{holds}: correct its selector or cohort, or take it out", wave.name);
             note(findings, Severity::Warning, "WaveEmpty", message);
         }
     }
@@ -228,6 +232,11 @@ fn gates_can_be_read(spec: &CampaignSpec, world: &World<'_>, findings: &mut Vec<
 fn windows_open(world: &World<'_>, findings: &mut Vec<Finding>) {
     for error in &world.calendars {
         note(findings, Severity::Error, "CalendarInvalid", error.clone());
+    }
+    for (why, names) in &world.unreadable {
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let message = format!("{}: {why}; the others go on without", listed(&names));
+        note(findings, Severity::Warning, "CalendarInvalid", message);
     }
     if !world.never_open.is_empty() {
         let names: Vec<&str> = world.never_open.iter().map(String::as_str).collect();

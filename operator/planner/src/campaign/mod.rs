@@ -14,6 +14,7 @@
 //! | question | where |
 //! | --- | --- |
 //! | Which wave is a target in? | `members.rs` |
+//! | Which campaigns hold what they have begun? | `claims.rs` |
 //! | Where does a target stand? | `standing.rs` |
 //! | How many at once, how many failures? | `limits.rs` |
 //! | May a wave begin, is it done? | `waves.rs` |
@@ -26,6 +27,7 @@
 
 pub mod board;
 pub mod bodies;
+pub mod claims;
 pub mod decide;
 pub mod findings;
 pub mod gates;

@@ -155,6 +155,8 @@ fn wave_statuses(spec: &CampaignSpec, before: &CampaignStatus, facts: &Facts<'_>
             approved_at: approved.map(|_| known.approved_at.filter(|_| is_same).unwrap_or_else(|| whole_seconds(now))),
             waits_for: if started_at.is_some() {
                 waits_within(spec, facts, at)
+            } else if waves::is_passed_over(wave, board) {
+                None
             } else {
                 waves::may_begin(spec, facts.board, at, facts.is_valid, now).err().map(|wait| wait.to_string())
             },
@@ -186,9 +188,16 @@ fn waits_within(spec: &CampaignSpec, facts: &Facts<'_>, at: usize) -> Option<Str
     })
 }
 
-fn phase(spec: &CampaignSpec, facts: &Facts<'_>, waves: &[WaveStatus]) -> CampaignPhase {
+fn phase(spec: &CampaignSpec, facts: &Facts<'_>, statuses: &[WaveStatus]) -> CampaignPhase {
     let is_in_between = facts.board.waves().iter().any(|wave| !wave.in_hand.is_empty());
-    let is_done = waves.iter().all(|wave| wave.finished_at.is_some());
+    let has_ended = |status: &WaveStatus| status.finished_at.is_some();
+    let is_done = statuses.iter().any(has_ended)
+        && spec
+            .waves
+            .iter()
+            .zip(facts.board.waves())
+            .zip(statuses)
+            .all(|((wave, board), status)| has_ended(status) || waves::is_passed_over(wave, board));
     match spec.state {
         CampaignState::Aborted if is_in_between => CampaignPhase::Aborting,
         CampaignState::Aborted => CampaignPhase::Aborted,

@@ -1,6 +1,10 @@
 //! Where does a target stand, by its own word?
 
-use super::{board::Progress, terms};
+use super::{
+    board::Progress,
+    claims::{self, Claims},
+    terms,
+};
 use crate::{fleet::is_ready, upgrade};
 use gotocloud_api::{
     CampaignSpec, Instance, Stage,
@@ -107,6 +111,8 @@ pub struct Asker<'a> {
     pub uid: &'a str,
     /// What it wants.
     pub goal: &'a Goal,
+    /// The campaigns that go on.
+    pub claims: &'a Claims,
 }
 
 /// Where `instance` stands, called `name` by the campaign and in its wave called `wave`. `owner` is the field manager that
@@ -168,12 +174,16 @@ fn upgraded(
             Some(record) => tried(record, rollout.attempt < attempt(asker.spec, name)),
         };
     }
-    if let Some(other) = held_by(instance) {
+    if let Some(other) = held_by(asker, instance) {
         return Standing::Blocked(format!("the campaign {other} holds it").into());
     }
     let runs_it =
         instance.status.as_ref().and_then(|status| status.release.as_ref()).is_some_and(|one| one.name == goal);
     let is_at_rest = record(instance).is_none_or(|record| record.phase.is_terminal());
+    if let Some(why) = half_way(instance).filter(|_| pinned_by.is_none()) {
+        return Standing::Blocked(why.into());
+    }
+
     match pinned_by {
         _ if runs_it && is_at_rest && upgrade::active(instance) == Some(goal) => Standing::Unneeded,
         Some(by) => Standing::Pinned(by.into()),
@@ -210,6 +220,7 @@ fn went_back(record: &UpgradeStatus, is_due_again: bool) -> Standing {
     match record.phase {
         _ if record.phase.is_terminal() && is_due_again => Standing::Pending,
         UpgradePhase::Done => Standing::WentBack,
+        UpgradePhase::Soak => Standing::Soaking,
         UpgradePhase::Refused | UpgradePhase::Failed | UpgradePhase::RolledBack | UpgradePhase::Withdrawn => {
             Standing::Failed(record.message.as_str().into())
         }
@@ -218,14 +229,27 @@ fn went_back(record: &UpgradeStatus, is_due_again: bool) -> Standing {
         | UpgradePhase::Migrate
         | UpgradePhase::Rollout
         | UpgradePhase::Verify
-        | UpgradePhase::Soak
         | UpgradePhase::RollingBack => Standing::GoingBack,
     }
 }
 
-/// The other campaign that has begun it and has not ended.
-fn held_by(instance: &Instance) -> Option<&str> {
+/// Why nobody begins an instance whose migration broke off, as a sentence; `None` if none did.
+fn half_way(instance: &Instance) -> Option<String> {
+    let record = record(instance).filter(|record| upgrade::is_half_way(record))?;
+    Some(format!(
+        "its migration to {} broke off, and its data may be half moved: restore the backup and set the release back to \
+         {}, or have the campaign that began it try again",
+        record.to, record.active
+    ))
+}
+
+/// The other campaign that has begun it, goes on, and still wants what the spec says.
+fn held_by<'i>(asker: Asker<'_>, instance: &'i Instance) -> Option<&'i str> {
     let rollout = instance.spec.rollout.as_ref()?;
+    if !asker.claims.goes_on(rollout) || !claims::is_asked_for(instance, rollout) {
+        return None;
+    }
+
     let status = instance.status.as_ref();
     let by_upgrade = record(instance).filter(|record| record.rollout.as_ref() == Some(rollout));
     let has_ended = by_upgrade.is_some_and(|record| record.phase.is_terminal())
@@ -264,11 +288,14 @@ fn promoted(asker: Asker<'_>, name: &str, instance: &Instance, stage: Stage, own
             None => Standing::Running { untouched: false },
         };
     }
-    match (held_by(instance), owner) {
+    match (held_by(asker, instance), owner) {
         (Some(other), _) => Standing::Blocked(format!("the campaign {other} holds it").into()),
         _ if instance.spec.stage >= stage => Standing::Unneeded,
         (None, Some(by)) if by != super::FIELD_MANAGER => Standing::Pinned(by.into()),
-        (None, _) => Standing::Pending,
+        (None, _) => match half_way(instance) {
+            Some(why) => Standing::Blocked(why.into()),
+            None => Standing::Pending,
+        },
     }
 }
 

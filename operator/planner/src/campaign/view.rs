@@ -1,7 +1,9 @@
 //! All that is known of a campaign's targets: made from the objects, and kept up one target at a time.
 
 use super::{
-    Board, Moves, Rehearsing, Standing, bodies, decide,
+    Board, Moves, Rehearsing, Standing, bodies,
+    claims::Claims,
+    decide,
     findings::{self, World},
     members::Members,
     ownership, report,
@@ -29,6 +31,12 @@ pub trait Objects {
     fn graph(&self, application: &str) -> Graph;
     /// All freezes, by name.
     fn freezes(&self) -> Vec<(String, ChangeFreezeSpec)>;
+    /// All campaigns.
+    fn campaigns(&self) -> Vec<Arc<Campaign>>;
+    /// The Campaign of that name.
+    fn campaign(&self, name: &str) -> Option<Arc<Campaign>> {
+        self.campaigns().into_iter().find(|one| one.metadata.name.as_deref() == Some(name))
+    }
     /// All deferrals.
     fn deferrals(&self) -> Vec<Arc<Deferral>>;
     /// All establishments.
@@ -62,6 +70,7 @@ pub struct View {
 /// What targets are seen against, which changes seldom.
 struct Ground {
     goal: Goal,
+    claims: Claims,
     members: Result<Members, String>,
     release: Option<Arc<Release>>,
     releases: Graph,
@@ -102,6 +111,7 @@ impl View {
         let named = spec.upgrade.as_ref().map(|one| &one.release).or(spec.provision.as_ref().map(|one| &one.release));
         let ground = Ground {
             goal: goal(spec)?,
+            claims: Claims::of(&objects.campaigns()),
             members: Members::new(spec).map_err(|error| error.to_string()),
             release: named.and_then(|name| objects.release(name)),
             releases: objects.graph(&spec.application),
@@ -143,7 +153,8 @@ impl View {
             running: &self.sights.running,
             twice: &self.sights.twice,
             unmatched: &self.sights.unmatched,
-            calendars: self.calendars.errors().collect(),
+            calendars: self.calendars.own_errors(),
+            unreadable: self.unreadable(),
             never_open: &self.sights.never_open,
             schedule,
         };
@@ -263,6 +274,7 @@ impl View {
             uid: campaign.metadata.uid.as_deref().unwrap_or_default(),
             name: campaign.metadata.name.as_deref().unwrap_or_default(),
             goal: &self.ground.goal,
+            claims: &self.ground.claims,
             members,
             application: application.as_deref(),
             release: self.ground.release.as_deref(),
@@ -280,6 +292,7 @@ impl View {
             neighbours: &neighbours,
             schemes: &|application| objects.application(application).map(|one| one.spec.version_scheme),
             owner: instance.and_then(|one| ownership::owner(one.metadata.managed_fields.as_deref(), written)),
+            rehearsed_by: instance.and_then(|one| ownership::owner(one.metadata.managed_fields.as_deref(), "rehearse")),
             platform: instance.and_then(|one| inputs::platform_name(one, establishment)),
         };
         Some(see(&field, &mut self.calendars, &candidate))
@@ -325,6 +338,19 @@ impl View {
             rehearsed,
             held: HashMap::new(),
         }
+    }
+
+    /// By why its calendar cannot be read, the targets that wait for that.
+    fn unreadable(&self) -> BTreeMap<String, Vec<String>> {
+        let mut by_why: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for (name, target) in self.board.targets() {
+            let Standing::Blocked(why) = &target.standing else { continue };
+            if self.calendars.unreadable(&target.lane).is_some_and(|error| why.contains(&error.to_string())) {
+                by_why.entry(why.to_string()).or_default().push(name.to_string());
+            }
+        }
+        by_why.values_mut().for_each(|names| names.sort_unstable());
+        by_why
     }
 
     fn release_name(&self) -> Option<&str> {
