@@ -132,6 +132,13 @@ fn hub() -> String {
     "gotocloud".into()
 }
 
+impl CampaignState {
+    /// Is it to be worked out when a campaign in this state will end?
+    pub fn is_to_be_forecast(self) -> bool {
+        matches!(self, Self::Draft | Self::Running)
+    }
+}
+
 /// What a campaign is to do.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 pub enum CampaignState {

@@ -264,7 +264,13 @@ where
         let mut stream = std::pin::pin!(stream);
         while let Some((object, is_gone)) = stream.next().await {
             let name = object.name_any();
-            let written = fingerprint::of(&(object.meta().generation, object.annotations(), object.uid(), is_gone));
+            let written = fingerprint::of(&(
+                object.meta().generation,
+                object.labels(),
+                object.annotations(),
+                object.uid(),
+                is_gone,
+            ));
             if known.insert(name.clone(), written.clone()) != Some(written) {
                 // Nobody listens any more only while the process ends.
                 let _ = changed.send(change(name));

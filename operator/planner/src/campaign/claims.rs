@@ -3,7 +3,7 @@
 //! A claim is `spec.rollout` of an Instance. Whether it holds is derived from its campaign at every look, so that it ends
 //! with its holder: a campaign that is over, gone or unknown holds nothing.
 
-use gotocloud_api::{Campaign, CampaignSpec, Instance, campaign::CampaignPhase, upgrade::Rollout};
+use gotocloud_api::{Campaign, CampaignSpec, CampaignStatus, Instance, campaign::CampaignPhase, upgrade::Rollout};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
@@ -21,8 +21,14 @@ pub struct Claims {
 impl Claims {
     /// Those of `campaigns` that go on.
     pub fn of(campaigns: &[Arc<Campaign>]) -> Self {
+        let going: Vec<_> = campaigns.iter().filter(|one| !is_over(one)).cloned().collect();
+        Self::going(&going)
+    }
+
+    /// Those of `campaigns`, all of which go on.
+    pub(crate) fn going(campaigns: &[Arc<Campaign>]) -> Self {
         let mut claims = Self::default();
-        for campaign in campaigns.iter().filter(|one| !is_over(one)) {
+        for campaign in campaigns {
             let (Some(name), Some(uid)) = (&campaign.metadata.name, &campaign.metadata.uid) else { continue };
             claims.going.insert(uid.clone(), name.clone());
             let CampaignSpec { application, namespace, upgrade, .. } = &campaign.spec;
@@ -49,7 +55,12 @@ impl Claims {
 
 /// Has a campaign ended, and is that known of its present spec?
 pub fn is_over(campaign: &Campaign) -> bool {
-    campaign.status.as_ref().is_some_and(|status| {
+    is_over_by(campaign, campaign.status.as_ref())
+}
+
+/// The same, by a status that the watch may not show yet.
+pub(crate) fn is_over_by(campaign: &Campaign, status: Option<&CampaignStatus>) -> bool {
+    status.is_some_and(|status| {
         status.observed_generation == campaign.metadata.generation
             && matches!(status.phase, CampaignPhase::Completed | CampaignPhase::Aborted)
     })

@@ -51,7 +51,7 @@ pub fn decide(
     status: Option<&CampaignStatus>,
     board: &Board,
     is_valid: bool,
-    opening: impl Fn(&Lane) -> Opening,
+    mut opening: impl FnMut(&Lane) -> Opening,
     now: Timestamp,
 ) -> Moves {
     let mut moves = Moves::default();
@@ -89,7 +89,7 @@ pub fn decide(
             }
         }
         if !is_halted {
-            begin_waiting(&mut room, on_board, at, &mut free, &mut in_hand, &opening, now, &mut moves);
+            begin_waiting(&mut room, on_board, at, &mut free, &mut in_hand, &mut opening, now, &mut moves);
         }
     }
     moves
@@ -114,7 +114,7 @@ fn begin_waiting(
     at: usize,
     free: &mut u32,
     in_hand: &mut u32,
-    opening: &impl Fn(&Lane) -> Opening,
+    opening: &mut impl FnMut(&Lane) -> Opening,
     now: Timestamp,
     moves: &mut Moves,
 ) {

@@ -180,11 +180,12 @@ fn ways_lead_there(world: &World<'_>, findings: &mut Vec<Finding>) {
     }
     let Some(release) = world.release.and_then(|release| release.metadata.name.as_deref()) else { return };
     let mut refused: BTreeMap<String, Vec<&str>> = BTreeMap::new();
-    for (name, running) in to_change(world) {
+    for (running, names) in to_change_by_release(world) {
         if let Err(no_way) = world.releases.way(running, release) {
-            refused.entry(no_way.to_string()).or_default().push(name);
+            refused.entry(no_way.to_string()).or_default().extend(names);
         }
     }
+    refused.values_mut().for_each(|names| names.sort_unstable());
     for (why, names) in refused {
         note(findings, Severity::Error, "NoWay", format!("{}: {why}", listed(&names)));
     }
@@ -197,6 +198,15 @@ fn to_change<'w>(world: &'w World<'_>) -> impl Iterator<Item = (&'w str, &'w str
         let is_open = matches!(target.standing, Standing::Pending | Standing::Blocked(_));
         is_open.then_some((name.as_str(), running.as_str()))
     })
+}
+
+/// The same by the release that runs: many targets share a way.
+fn to_change_by_release<'w>(world: &'w World<'_>) -> BTreeMap<&'w str, Vec<&'w str>> {
+    let mut by_release: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for (name, running) in to_change(world) {
+        by_release.entry(running).or_default().push(name);
+    }
+    by_release
 }
 
 fn gates_can_be_read(spec: &CampaignSpec, world: &World<'_>, findings: &mut Vec<Finding>) {
@@ -277,15 +287,16 @@ fn it_ends(spec: &CampaignSpec, schedule: &Schedule, findings: &mut Vec<Finding>
 fn points_of_no_return(world: &World<'_>, findings: &mut Vec<Finding>) {
     let Some(release) = world.release.and_then(|release| release.metadata.name.as_deref()) else { return };
     let (mut by_image, mut by_restore) = (0_usize, Vec::new());
-    for (name, running) in to_change(world) {
+    for (running, names) in to_change_by_release(world) {
         let Ok(way) = world.releases.way(running, release) else { continue };
         let starts = std::iter::once(running).chain(way.iter().map(String::as_str));
         if starts.zip(&way).any(|(before, after)| world.releases.facts(before, after).irreversible) {
-            by_restore.push(name);
+            by_restore.extend(names);
         } else {
-            by_image += 1;
+            by_image += names.len();
         }
     }
+    by_restore.sort_unstable();
     if by_image > 0 {
         let message = format!("{by_image} targets can go back by their image, without loss");
         note(findings, Severity::Info, "RollbackByImage", message);

@@ -22,6 +22,7 @@
 //! | What is written into a target? | `bodies.rs` |
 //! | What is wrong with it as it is written? | `findings.rs` |
 //! | What is known of all of them? | `view.rs` |
+//! | What follows from what happens, over all campaigns? | `engine.rs` |
 //! | What holds this target up? | `why.rs` |
 //! | What does its status say? | `report.rs` |
 
@@ -29,6 +30,7 @@ pub mod board;
 pub mod bodies;
 pub mod claims;
 pub mod decide;
+pub mod engine;
 pub mod findings;
 pub mod gates;
 pub mod limits;
@@ -45,6 +47,7 @@ pub mod why;
 
 pub use board::{Board, Lane, Places, Progress, Rehearsing, Target};
 pub use decide::{Admission, Moves, Opening, decide};
+pub use engine::Engine;
 pub use standing::Standing;
 pub use view::{Objects, View};
 

@@ -3,7 +3,7 @@
 use super::{Admission, Board, Moves, Standing, waves};
 use crate::{simulate::Schedule, whole_seconds};
 use gotocloud_api::{
-    Campaign, CampaignSpec, CampaignStatus,
+    Campaign, CampaignSpec, CampaignStatus, Instance,
     campaign::{
         Approval, CampaignPhase, CampaignState, Counts, Decision, DecisionVerb, Finding, TargetStatus, WaveStatus,
     },
@@ -42,6 +42,17 @@ pub struct Detail {
     pub message: String,
 }
 
+impl Detail {
+    /// Of an Instance.
+    pub fn of(instance: Option<&Instance>) -> Self {
+        let status = instance.and_then(|one| one.status.as_ref());
+        match status.and_then(|status| status.upgrade.as_ref()) {
+            Some(upgrade) => Self { phase: upgrade.phase.to_string(), message: upgrade.message.clone() },
+            None => Self { phase: "Asked".into(), message: String::new() },
+        }
+    }
+}
+
 /// What was done and is not told yet: a status may be put off.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Untold {
@@ -51,6 +62,8 @@ pub struct Untold {
     pub withdrawn: Vec<Arc<str>>,
     /// Whose way was asked to be rehearsed.
     pub rehearsed: Vec<Arc<str>>,
+    /// Whose write was refused, and why.
+    pub refused: Vec<(Arc<str>, String)>,
 }
 
 impl Untold {
@@ -59,6 +72,14 @@ impl Untold {
         self.begun.extend(moves.begin.iter().cloned());
         self.withdrawn.extend(moves.withdraw.iter().cloned());
         self.rehearsed.extend(moves.rehearse.iter().cloned());
+    }
+
+    /// Adds what was done after that.
+    pub(super) fn add(&mut self, since: Self) {
+        self.begun.extend(since.begun);
+        self.withdrawn.extend(since.withdrawn);
+        self.rehearsed.extend(since.rehearsed);
+        self.refused.extend(since.refused);
     }
 }
 
@@ -387,6 +408,9 @@ fn decisions(
     }
     for name in &facts.untold.rehearsed {
         note(DecisionVerb::Rehearse, name.to_string(), RULES, "its release asks for it, and nobody else has".into());
+    }
+    for (name, why) in &facts.untold.refused {
+        note(DecisionVerb::Hold, name.to_string(), "the API server", why.clone());
     }
     for name in &facts.untold.withdrawn {
         note(DecisionVerb::Withdraw, name.to_string(), "spec.state", "it had touched nothing".into());

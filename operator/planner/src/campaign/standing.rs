@@ -8,9 +8,10 @@ use super::{
 use crate::{fleet::is_ready, upgrade};
 use gotocloud_api::{
     CampaignSpec, Instance, Stage,
-    conditions::{ConditionType, Reason},
+    conditions::{Condition, ConditionType, Reason},
     upgrade::{Rollout, UpgradePhase, UpgradeStatus},
 };
+use jiff::Timestamp;
 
 /// Where a target of a campaign stands.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -113,6 +114,8 @@ pub struct Asker<'a> {
     pub goal: &'a Goal,
     /// The campaigns that go on.
     pub claims: &'a Claims,
+    /// What time it is.
+    pub now: Timestamp,
 }
 
 /// Where `instance` stands, called `name` by the campaign and in its wave called `wave`. `owner` is the field manager that
@@ -281,7 +284,7 @@ fn promoted(asker: Asker<'_>, name: &str, instance: &Instance, stage: Stage, own
     if let Some(rollout) = ours(asker, instance) {
         let has_answered =
             instance.status.as_ref().is_some_and(|status| status.stage_rollout.as_ref() == Some(rollout));
-        return match stall(instance) {
+        return match stall(instance).or_else(|| overdue(asker, instance)) {
             _ if has_answered && is_there => Standing::Done,
             Some(_) if rollout.attempt < attempt(asker.spec, name) => Standing::Pending,
             Some(why) => Standing::Failed(why.into()),
@@ -303,7 +306,7 @@ fn made(asker: Asker<'_>, name: &str, instance: &Instance) -> Standing {
     match ours(asker, instance) {
         None => Standing::Unneeded,
         Some(_) if is_ready(instance) => Standing::Done,
-        Some(rollout) => match stall(instance) {
+        Some(rollout) => match stall(instance).or_else(|| overdue(asker, instance)) {
             Some(_) if rollout.attempt < attempt(asker.spec, name) => Standing::Pending,
             Some(why) => Standing::Failed(why.into()),
             None => Standing::Running { untouched: false },
@@ -312,12 +315,36 @@ fn made(asker: Asker<'_>, name: &str, instance: &Instance) -> Standing {
 }
 
 /// Why an Instance cannot go on before somebody acts, by a condition that speaks of its present generation.
-fn stall(instance: &Instance) -> Option<&str> {
+fn stall(instance: &Instance) -> Option<String> {
     let status = instance.status.as_ref()?;
     let stalled =
         status.conditions.iter().find(|one| one.type_ == ConditionType::Stalled.to_string() && one.status == "True")?;
     let is_present = status.observed_generation == instance.metadata.generation;
-    is_present.then_some(stalled.message.as_str())
+    is_present.then(|| stalled.message.clone())
+}
+
+/// Why an Instance that was made, or brought to a stage, has failed for taking longer than the campaign's
+/// `progressDeadline`; `None` if it has not.
+fn overdue(asker: Asker<'_>, instance: &Instance) -> Option<String> {
+    if asker.now < deadline(asker.spec, instance)? {
+        return None;
+    }
+    let patience = terms::terms(asker.spec, "").progress_deadline;
+    let why = unready(instance).map(|ready| ready.message.as_str()).unwrap_or_default();
+    Some(format!("it was not ready within {patience:#}: {why}"))
+}
+
+/// By when an Instance that is not ready has to be, for a campaign that makes it or brings it to a stage. A platform that
+/// does not answer is no failure.
+pub(super) fn deadline(spec: &CampaignSpec, instance: &Instance) -> Option<Timestamp> {
+    let since = unready(instance).filter(|_| !is_unreachable(instance))?.last_transition_time.0;
+    since.checked_add(terms::terms(spec, "").progress_deadline).ok()
+}
+
+/// The condition by which an Instance is not ready; `None` if it is, or nobody has looked.
+fn unready(instance: &Instance) -> Option<&Condition> {
+    let mut conditions = instance.status.iter().flat_map(|status| &status.conditions);
+    conditions.find(|one| one.type_ == ConditionType::Ready.to_string() && one.status != "True")
 }
 
 /// How far an instance has come on a way of this campaign.

@@ -1,6 +1,6 @@
 //! What does a campaign know of one target?
 
-use super::{Lane, Rehearsing, Standing, Target, claims::Claims, members::Members, standing, waves};
+use super::{Lane, Rehearsing, Standing, Target, bodies, claims::Claims, members::Members, standing, waves};
 use crate::{
     calendar::{self, Calendar, CalendarError, Change, State, WindowOwner},
     campaign::decide::Opening,
@@ -186,7 +186,8 @@ fn change(lane: &Lane, release: Option<&str>) -> Change {
 pub fn place(field: &Field<'_>, calendars: &mut Calendars, candidate: &Candidate<'_>) -> Option<Target> {
     let wave = field.members.wave_of(candidate.name, candidate.labels)?;
     let of = field.spec.waves.get(wave)?;
-    let asker = standing::Asker { spec: field.spec, uid: field.uid, goal: field.goal, claims: field.claims };
+    let asker =
+        standing::Asker { spec: field.spec, uid: field.uid, goal: field.goal, claims: field.claims, now: field.now };
     let mut standing = standing::of(asker, candidate.name, &of.name, candidate.instance, candidate.owner);
     let mut rehearsal = Rehearsing::No;
     if standing == Standing::Pending {
@@ -194,7 +195,7 @@ pub fn place(field: &Field<'_>, calendars: &mut Calendars, candidate: &Candidate
             standing = Standing::Unneeded;
         } else if is_late(field, &of.name, candidate) {
             standing = Standing::Skipped;
-        } else if let Some(why) = incompatible(field, candidate) {
+        } else if let Some(why) = too_long(field, candidate).or_else(|| incompatible(field, candidate)) {
             standing = Standing::Blocked(why.into());
         } else if let Some(why) = unprepared(field, candidate) {
             rehearsal = rehearsing(field, candidate);
@@ -221,6 +222,52 @@ pub fn place(field: &Field<'_>, calendars: &mut Calendars, candidate: &Candidate
         unreachable: candidate.instance.is_some_and(standing::is_unreachable),
         rehearsal,
         progress: progress.unwrap_or_default(),
+    })
+}
+
+/// Until when what is known of a candidate is valid, if nothing of it changes: a rehearsal or a drill grows too old, or a
+/// deadline is over. `None`: for all time.
+pub(super) fn valid_until(field: &Field<'_>, candidate: &Candidate<'_>) -> Option<Timestamp> {
+    let instance = candidate.instance?;
+    let status = instance.status.as_ref()?;
+    // Just after it, as what is exactly so old counts.
+    let after = |at: Timestamp, length: SignedDuration| at.checked_add(length + SignedDuration::from_secs(1)).ok();
+    let of_rehearsal = |days: Option<u32>, at: Option<Timestamp>| after(at?, rehearsal::days(days?));
+
+    let spec = field.release.map(|release| &release.spec);
+    let rehearsal = status.rehearsal.as_ref();
+    let finished = rehearsal.and_then(|one| one.finished_at.as_ref()).map(|at| at.0);
+    let restored = rehearsal.and_then(|one| one.restored_at.as_ref()).map(|at| at.0);
+    let drilled = instance.metadata.annotations.as_ref().and_then(|all| all.get(names::ANNOTATION_RESTORE_DRILLED_AT));
+    let drilled = drilled.and_then(|text| text.parse::<Timestamp>().ok());
+    let drill_days = spec.and_then(|spec| spec.restore_drill_within_days);
+    let moments = [
+        of_rehearsal(spec.and_then(|spec| spec.rehearsed_within_days), finished),
+        of_rehearsal(drill_days, restored),
+        of_rehearsal(drill_days, drilled),
+        // A drill of a time to come counts from then on.
+        drilled,
+        match field.goal {
+            standing::Goal::Release(_) => None,
+            standing::Goal::Stage(_) | standing::Goal::Existence => standing::deadline(field.spec, instance),
+        },
+    ];
+    moments.into_iter().flatten().filter(|at| *at > field.now).min()
+}
+
+/// Why no Instance can be made for an establishment of so long a name, as a sentence; `None` if one can.
+fn too_long(field: &Field<'_>, candidate: &Candidate<'_>) -> Option<String> {
+    if *field.goal != standing::Goal::Existence || candidate.instance.is_some() {
+        return None;
+    }
+    let name = bodies::instance_name(field.spec, candidate.name);
+    let longest = names::INSTANCE_NAME_MAX;
+    (name.len() > longest).then(|| {
+        format!(
+            "its Instance would be called {name}, which is {} characters long and may be {longest}: make it by hand under \
+             a shorter name, and leave it out (spec.skip)",
+            name.len()
+        )
     })
 }
 

@@ -210,7 +210,7 @@ impl Fleet {
 
     fn standing(&self, place: &Place, spec: &CampaignSpec, campaign: usize, wave: usize) -> Standing {
         let goal = Goal::Release(release(self.goal()));
-        let asker = Asker { spec, uid: UIDS[campaign], goal: &goal, claims: &CLAIMS };
+        let asker = Asker { spec, uid: UIDS[campaign], goal: &goal, claims: &CLAIMS, now: now() };
         let instance = instance(place, self.goal());
         let owner = match (place.pinned, place.asked) {
             (Some(_), _) => Some("kubectl"),

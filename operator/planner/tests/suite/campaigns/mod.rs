@@ -1,6 +1,7 @@
 //! What campaigns promise, each promise a test: of a small fleet, seen as the operator sees it.
 
 mod decisions;
+mod engine;
 mod one_bad_object;
 mod rollbacks;
 mod standings;
@@ -123,14 +124,14 @@ fn stands(spec: &CampaignSpec, uid: &str, going: &[Value], instance: &Instance, 
     let goal = standing::goal(spec).unwrap();
     let going: Vec<_> = going.iter().map(|one| serde_json::from_value(one.clone()).unwrap()).collect();
     let claims = Claims::of(&going);
-    let asker = Asker { spec, uid, goal: &goal, claims: &claims };
+    let asker = Asker { spec, uid, goal: &goal, claims: &claims, now: at("2026-06-01T00:00:00Z") };
     standing::of(asker, instance.metadata.name.as_deref().unwrap(), "w", Some(instance), owner)
 }
 
 /// What a campaign does, of which these waves have begun, and what is known of it.
 fn decided(campaign: &Campaign, waves: &[&str], world: &simulate::World, now: Timestamp) -> (Moves, View) {
     let status = begun(waves);
-    let view = View::new(campaign, Some(&status), world, None, now).unwrap();
+    let mut view = View::new(campaign, Some(&status), world, None, now).unwrap();
     let moves = view.decide(campaign, Some(&status), now);
     (moves, view)
 }

@@ -126,3 +126,26 @@ fn the_second_campaign_has_its_own_way_rehearsed() {
     let other = campaign_object("a", &json!({"upgrade": {"release": "app-2"}}));
     assert_eq!(rehearses(FIELD_MANAGER, &[other]), 0, "another campaign that goes on asked for that");
 }
+
+/// Made or promoted, and its pods never come.
+#[test]
+fn what_is_made_or_promoted_and_never_gets_ready_fails_in_the_end() {
+    let ready = |reason: &str, rollout: &Rollout, stage: &str| {
+        let status = json!({"observedGeneration": 1, "conditions": [{"type": "Ready", "status": "False", "reason": reason,
+            "message": "0 of 1 pods are ready", "lastTransitionTime": "2026-05-31T20:00:00Z", "observedGeneration": 1}]});
+        instance("i", &json!({"release": "app-3", "stage": stage, "rollout": rollout}), &status)
+    };
+    let provision = spec(&json!({"upgrade": null, "provision": {"release": "app-3"}}));
+    let promote = spec(&json!({"upgrade": null, "promote": {"stage": "FullProduction"}}));
+    let made = by("c", "app-3");
+    let promoted = by("c", "FullProduction");
+
+    for (spec, rollout) in [(&provision, &made), (&promote, &promoted)] {
+        let stands = |reason: &str| {
+            let one = ready(reason, rollout, "FullProduction");
+            stands(spec, "uid-c", &[], &one, Some(FIELD_MANAGER))
+        };
+        assert!(matches!(stands("PodsNotReady"), Standing::Failed(why) if why.contains("0 of 1 pods are ready")));
+        assert!(matches!(stands("ApiUnavailable"), Standing::Running { .. }), "a platform that is away is no failure");
+    }
+}
