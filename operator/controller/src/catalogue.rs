@@ -10,7 +10,7 @@ use gotocloud_api::{
     Application, Campaign, ChangeFreeze, ChangeFreezeSpec, Deferral, Establishment, Instance, Platform, Release,
     upgrade::UpgradePhase,
 };
-use gotocloud_planner::{campaign::ownership, fingerprint, grouping, inputs, path::Graph};
+use gotocloud_planner::{campaign::ownership, fingerprint, inputs, path::Graph};
 use kube::{
     Api, Client, Resource, ResourceExt as _,
     runtime::{
@@ -162,13 +162,6 @@ impl Catalogue {
         let mut freezes: Vec<_> = self.freezes.state().iter().map(|one| (one.name_any(), one.spec.clone())).collect();
         freezes.sort_by(|(a, _), (b, _)| a.cmp(b));
         freezes
-    }
-
-    /// The names of the groupings that list an establishment.
-    pub fn groupings_of(&self, establishment: &str) -> BTreeSet<String> {
-        let all = self.establishments.state();
-        let groupings = grouping::groupings_of(establishment, all.iter().map(AsRef::as_ref));
-        groupings.into_iter().filter_map(|one| one.metadata.name.clone()).collect()
     }
 
     /// The releases of an application, and which is reached from which.

@@ -568,7 +568,7 @@ impl Live {
             is_current
         });
         for (target, standing) in shown {
-            if view.refuse(&target, standing) {
+            if view.refuse(&target, standing.as_ref()) {
                 view.update(&self.campaign, status, objects, &bodies::instance_of(spec, &target), now);
             }
         }

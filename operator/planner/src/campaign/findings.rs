@@ -185,7 +185,9 @@ fn ways_lead_there(world: &World<'_>, findings: &mut Vec<Finding>) {
             refused.entry(no_way.to_string()).or_default().extend(names);
         }
     }
-    refused.values_mut().for_each(|names| names.sort_unstable());
+    for names in refused.values_mut() {
+        names.sort_unstable();
+    }
     for (why, names) in refused {
         note(findings, Severity::Error, "NoWay", format!("{}: {why}", listed(&names)));
     }

@@ -236,12 +236,12 @@ impl View {
 
     /// Notes where a target stands that would begin, as its write was refused, or that it was not. Gives whether that is
     /// news: then the target is to be looked at anew.
-    pub(super) fn refuse(&mut self, name: &Arc<str>, standing: Option<Standing>) -> bool {
-        let before = match &standing {
+    pub(super) fn refuse(&mut self, name: &Arc<str>, standing: Option<&Standing>) -> bool {
+        let before = match standing {
             Some(standing) => self.refused.insert(Arc::clone(name), standing.clone()),
             None => self.refused.remove(name),
         };
-        before != standing
+        before.as_ref() != standing
     }
 
     /// Puts the Instance of that name, which changed, where it now stands. One that is gone, or going, is no target.
@@ -423,7 +423,9 @@ impl View {
                 by_why.entry(why.to_string()).or_default().push(name.to_string());
             }
         }
-        by_why.values_mut().for_each(|names| names.sort_unstable());
+        for names in by_why.values_mut() {
+            names.sort_unstable();
+        }
         by_why
     }
 
