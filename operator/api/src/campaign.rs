@@ -132,6 +132,13 @@ fn hub() -> String {
     "gotocloud".into()
 }
 
+impl CampaignState {
+    /// Is it to be worked out when a campaign in this state will end?
+    pub fn is_to_be_forecast(self) -> bool {
+        matches!(self, Self::Draft | Self::Running)
+    }
+}
+
 /// What a campaign is to do.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 pub enum CampaignState {
@@ -213,6 +220,10 @@ pub struct Wave {
     /// The person's word.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approved: Option<Approved>,
+    /// Whether the waves after it may begin while nobody is in it, though it has a soak, gates or an approval. It begins
+    /// once it has a target. Without this, the campaign waits for one.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub may_be_empty: bool,
     /// What must be true of a target before it is done, beside its health.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 10))]

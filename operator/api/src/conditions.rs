@@ -133,6 +133,8 @@ pub enum Reason {
     CampaignAborted,
     /// The period of a freeze cannot be read.
     PeriodInvalid,
+    /// The time zone or a window of an establishment cannot be read.
+    CalendarInvalid,
 }
 
 impl fmt::Display for ConditionType {

@@ -12,7 +12,7 @@ use gotocloud_api::{
 };
 use gotocloud_planner::{
     campaign::{approvals::with_approvals, ownership},
-    fingerprint, grouping, inputs,
+    fingerprint, inputs,
     path::Graph,
 };
 use kube::{
@@ -55,7 +55,7 @@ pub struct Catalogue {
     /// All Deferrals.
     pub deferrals: Store<Deferral>,
     by_establishment: Mutex<HashMap<String, BTreeSet<InstanceRef>>>,
-    /// The members of each grouping, as they were when its last change was told.
+    /// The members of each as they were when its last change was told.
     members: Mutex<HashMap<String, BTreeSet<String>>>,
 }
 
@@ -187,13 +187,6 @@ impl Catalogue {
         freezes
     }
 
-    /// The names of the groupings that list an establishment.
-    pub fn groupings_of(&self, establishment: &str) -> BTreeSet<String> {
-        let all = self.establishments.state();
-        let groupings = grouping::groupings_of(establishment, all.iter().map(AsRef::as_ref));
-        groupings.into_iter().filter_map(|one| one.metadata.name.clone()).collect()
-    }
-
     /// The releases of an application, and which is reached from which.
     pub fn graph(&self, application: &str) -> Graph {
         let releases = self.releases.state();
@@ -287,7 +280,13 @@ where
         let mut stream = std::pin::pin!(stream);
         while let Some((object, is_gone)) = stream.next().await {
             let name = object.name_any();
-            let written = fingerprint::of(&(object.meta().generation, object.annotations(), object.uid(), is_gone));
+            let written = fingerprint::of(&(
+                object.meta().generation,
+                object.labels(),
+                object.annotations(),
+                object.uid(),
+                is_gone,
+            ));
             if known.insert(name.clone(), written.clone()) != Some(written) {
                 // Nobody listens any more only while the process ends.
                 let _ = changed.send(change(name));

@@ -4,10 +4,10 @@ use crate::{
     catalogue::{Catalogue, reference},
     children::Children,
 };
-use gotocloud_api::{Application, ChangeFreezeSpec, Establishment, Instance, Platform, Release};
+use gotocloud_api::{Application, Establishment, Instance, Platform, Release};
 use gotocloud_planner::{
     Kind, Snapshot,
-    campaign::{self, preflight},
+    campaign::preflight,
     database::Assured,
     grouping,
     inputs::{self, counts_before},
@@ -97,7 +97,8 @@ impl Observation {
         let ahead = ahead.collect();
         let rehearsed = rehearsal::target_of(&instance).or(instance.spec.rehearse.as_deref());
         let rehearsed = rehearsed.and_then(|name| catalogue.releases.get(&ObjectRef::new(name)));
-        let terms = terms(&instance, catalogue, establishment.as_deref(), now);
+        let of_groups = listing.into_iter().collect();
+        let terms = preflight::terms(&instance, establishment.as_deref(), &of_groups, catalogue, now);
         let platform_load = platform.as_deref().map_or(0, |platform| load(&instance, platform, catalogue));
         Self {
             instance,
@@ -194,40 +195,4 @@ fn load(instance: &Instance, platform: &Platform, catalogue: &Catalogue) -> u32 
         counts_before(other, inputs::platform_name(other, establishment.as_deref()), instance, name)
     };
     u32::try_from(catalogue.instances.state().iter().filter(|other| counts(other)).count()).unwrap_or(u32::MAX)
-}
-
-/// How carefully the Instance's way to another release is gone: as its campaign says, or as an edit by hand is.
-fn terms(instance: &Instance, catalogue: &Catalogue, establishment: Option<&Establishment>, now: Timestamp) -> Terms {
-    let Some(wanted) = upgrade::wanted(instance) else { return Terms::default() };
-    let record = instance.status.as_ref().and_then(|status| status.upgrade.as_ref());
-    let rollout = record.filter(|record| !record.phase.is_terminal()).map_or(&wanted.rollout, |record| &record.rollout);
-    let campaign = rollout.as_ref().and_then(|rollout| {
-        let campaign = catalogue.campaigns.get(&ObjectRef::new(&rollout.campaign))?;
-        (campaign.metadata.uid.as_ref() == Some(&rollout.uid)).then_some((campaign, rollout.wave.clone()))
-    });
-    let mut terms =
-        campaign.map_or_else(Terms::default, |(campaign, wave)| campaign::terms::terms(&campaign.spec, &wave));
-    // Only what is about to begin can be held up.
-    let is_about_to_begin = record.is_none_or(|record| {
-        record.phase.is_terminal() || record.phase == gotocloud_api::upgrade::UpgradePhase::Preflight
-    });
-    if !is_about_to_begin || upgrade::active(instance) == Some(&wanted.release) {
-        return terms;
-    }
-    let release = catalogue.releases.get(&ObjectRef::new(&wanted.release));
-    let neighbours = catalogue.running_beside(instance);
-    let scheme =
-        |application: &str| catalogue.applications.get(&ObjectRef::new(application)).map(|one| one.spec.version_scheme);
-    terms.hold = release.as_deref().and_then(|release| {
-        campaign::targets::unmet(release, &neighbours, &scheme)
-            .or_else(|| campaign::targets::missing(release, instance, now))
-    });
-    // Whether a campaign may begin was looked at when it began.
-    if terms.hold.is_none() && wanted.rollout.is_none() {
-        let freezes: Vec<(String, ChangeFreezeSpec)> = catalogue.freezes();
-        let groupings = catalogue.groupings_of(&instance.spec.establishment);
-        let releases = catalogue.graph(&instance.spec.application);
-        terms.hold = preflight::frozen(instance, establishment, &groupings, &freezes, &releases, &wanted.release, now);
-    }
-    terms
 }

@@ -1,7 +1,7 @@
 //! What do an Application, a Release, a Platform and an Establishment have to tell of the fleet?
 
 use crate::{
-    calendar::freezes,
+    calendar::{self, Calendar, WindowOwner, freezes},
     grouping::groupings_of,
     inputs::{placed_on, release_name, size_of},
     objects::Kind,
@@ -181,12 +181,17 @@ pub fn establishment<'a>(
     groupings.sort_unstable();
     let application = |line: &str| line.split_once(": ").map(|(application, _)| application.to_owned());
     let twice = groupings.windows(2).find(|pair| application(&pair[0]) == application(&pair[1]));
-    let verdict = match twice {
-        Some(pair) => Err((
+    let verdict = if let Some([one, other]) = twice {
+        Err((
             Reason::MembershipConflict,
-            format!("it is in two groupings for one application ({} and {}): take it out of one", pair[0], pair[1]),
-        )),
-        None => Ok(()),
+            format!("it is in two groupings for one application ({one} and {other}): take it out of one"),
+        ))
+    } else {
+        let own = [(WindowOwner::Establishment, establishment.spec.windows.as_slice())];
+        let none = BTreeSet::new();
+        let of = calendar::Target { time_zone: &establishment.spec.time_zone, application: "", establishments: &none };
+        let calendar = Calendar::new(&of, &own, []);
+        calendar.map(drop).map_err(|error| (Reason::CalendarInvalid, error.to_string()))
     };
     let members = establishment.spec.grouping.as_ref().map_or(0, |grouping| grouping.members.len());
     EstablishmentStatus {

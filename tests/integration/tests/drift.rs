@@ -388,7 +388,10 @@ fn at_rest_nothing_is_written_and_nothing_listed(fleet: &mut Fleet) {
     assert_eq!((asked.writes, asked.lists), (0, 0), "{asked:?}");
     // Once a minute the administrator's Secret and that of each instance on a database server, whose login is tried.
     let secrets = 1 + fleet.list(INSTANCES, "", "").len();
-    assert!(asked.gets <= asked.lease_writes + 1 + secrets, "it reads its Lease and those Secrets: {asked:?}");
+    assert!(
+        asked.gets <= asked.lease_writes + 1 + u64::try_from(secrets).unwrap(),
+        "it reads its Lease and those Secrets: {asked:?}"
+    );
     assert!(asked.lease_writes > 0, "it holds its Lease, so it was counted");
     let reconciliations = fleet.operator().metric("gotocloud_reconciliations_total").unwrap() - reconciliations;
     assert!(reconciliations <= 2.0, "{reconciliations} reconciliations at rest");

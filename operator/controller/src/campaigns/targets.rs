@@ -1,10 +1,14 @@
 //! How is what was decided about targets written? Never by force, and only over what was seen.
 
-use super::{News, Runner};
-use crate::{apply::explained, catalogue::reference, children::InstanceRef};
+use super::Runner;
+use crate::{apply::explained, catalogue::reference};
 use futures::{FutureExt as _, StreamExt as _, stream};
-use gotocloud_api::{Campaign, Instance};
-use gotocloud_planner::campaign::{Admission, FIELD_MANAGER, Moves, Objects as _, bodies, ownership};
+use gotocloud_api::Instance;
+use gotocloud_planner::campaign::{
+    FIELD_MANAGER,
+    engine::{Event, Outcome, Write},
+    ownership,
+};
 use kube::{
     Api, ResourceExt as _,
     api::{Patch, PatchParams},
@@ -15,61 +19,39 @@ use std::sync::Arc;
 const CONCURRENCY: usize = 16;
 
 impl Runner {
-    /// Writes what was decided about targets.
-    pub(super) async fn carry_out(&mut self, campaign: &Arc<Campaign>, moves: &Moves) {
-        let begin = moves.begin.iter().cloned().map(Write::Begin);
-        let rehearse = moves.rehearse.iter().cloned().map(Write::Rehearse);
-        let writes = begin.chain(moves.withdraw.iter().cloned().map(Write::Withdraw)).chain(rehearse);
-        let writes: Vec<_> = writes.map(|write| self.write(campaign, write).boxed()).collect();
-        let written: Vec<Option<Arc<Instance>>> = stream::iter(writes).buffer_unordered(CONCURRENCY).collect().await;
-        let mut news = News::default();
-        for instance in written.into_iter().flatten() {
-            let who = reference(&instance);
-            self.known.context.written(&who, instance);
-            news.instances.insert(who);
-        }
-        self.update(campaign, &news);
+    /// Writes targets; gives the answers.
+    pub(super) async fn write_all(&self, writes: Vec<Write>) -> Vec<Event> {
+        let writes: Vec<_> = writes.into_iter().map(|write| self.write(write).boxed()).collect();
+        stream::iter(writes).buffer_unordered(CONCURRENCY).collect().await
     }
 
-    async fn write(&self, campaign: &Campaign, write: Write) -> Option<Arc<Instance>> {
-        let spec = &campaign.spec;
-        let target = match &write {
-            Write::Begin(admission) => &*admission.name,
-            Write::Withdraw(name) | Write::Rehearse(name) => &**name,
-        };
-        let who = InstanceRef::new(&spec.namespace, &bodies::instance_of(&campaign.spec, target));
-        let watched = self.known.instance(&who.namespace, &who.name);
-        let body = match (&write, &watched) {
-            (Write::Begin(admission), Some(instance)) => bodies::begun(campaign, admission, instance)?,
-            (Write::Begin(admission), None) => {
-                let establishment = self.known.establishment(&admission.name)?;
-                bodies::made(campaign, admission, &establishment)?
-            }
-            (Write::Withdraw(_), Some(instance)) => bodies::withdrawn(instance)?,
-            (Write::Rehearse(_), Some(instance)) => bodies::to_rehearse(campaign, instance)?,
-            (Write::Withdraw(_) | Write::Rehearse(_), None) => return None,
-        };
+    async fn write(&self, write: Write) -> Event {
         self.known.context.executor.cluster.metrics.writes.with_label_values(&["patch", "Instance"]).inc();
-        let api: Api<Instance> = Api::namespaced(self.client.clone(), &spec.namespace);
+        let api: Api<Instance> = Api::namespaced(self.client.clone(), &write.namespace);
         // Never by force: what somebody else set is theirs.
-        match api.patch(&who.name, &PatchParams::apply(FIELD_MANAGER), &Patch::Apply(&body)).await {
+        let answer = api.patch(&write.name, &PatchParams::apply(FIELD_MANAGER), &Patch::Apply(&write.body)).await;
+        let outcome = match answer {
             Ok(mut written) => {
                 ownership::keep_what_decides(written.managed_fields_mut());
-                Some(Arc::new(written))
+                let written = Arc::new(written);
+                self.known.context.written(&reference(&written), written);
+                Outcome::Accepted
             }
-            // It changed since it was seen, or somebody owns the field: the watch shows which.
-            Err(kube::Error::Api(status)) if status.code == 409 || status.code == 404 => None,
+            Err(kube::Error::Api(status)) if status.code == 409 => Outcome::Conflict,
+            Err(kube::Error::Api(status)) if (400..500).contains(&status.code) && status.code != 429 => {
+                Outcome::Refused { code: status.code, message: status.message.clone() }
+            }
             Err(error) => {
-                tracing::warn!(campaign = campaign.name_any(), target = %who, error = explained(&error), "a target was not written; it is tried again");
-                None
+                let (campaign, target) = (&write.campaign, &write.name);
+                tracing::warn!(
+                    campaign,
+                    target,
+                    error = explained(&error),
+                    "nobody knows whether a target was written"
+                );
+                Outcome::Lost
             }
-        }
+        };
+        Event::Answered { id: write.id, outcome }
     }
-}
-
-/// One write to a target.
-enum Write {
-    Begin(Admission),
-    Withdraw(Arc<str>),
-    Rehearse(Arc<str>),
 }

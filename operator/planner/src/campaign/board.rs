@@ -115,6 +115,8 @@ pub struct WaveBoard {
     pub weight: u32,
     /// What those being changed weigh.
     pub weight_in_hand: u32,
+    /// How many went back, as a person wanted.
+    pub went_back: u32,
     /// With which the campaign still has something to do.
     pub unsettled: u32,
     /// Those that may begin once it is their turn, by lane.
@@ -220,6 +222,9 @@ impl Board {
         }
         if !target.standing.is_settled() {
             one(&mut wave.unsettled);
+        }
+        if target.standing == Standing::WentBack {
+            one(&mut wave.went_back);
         }
         if let Some(took) = target.progress.took {
             let (seconds, targets) = &mut self.took;

@@ -51,7 +51,7 @@ pub fn decide(
     status: Option<&CampaignStatus>,
     board: &Board,
     is_valid: bool,
-    opening: impl Fn(&Lane) -> Opening,
+    mut opening: impl FnMut(&Lane) -> Opening,
     now: Timestamp,
 ) -> Moves {
     let mut moves = Moves::default();
@@ -64,26 +64,32 @@ pub fn decide(
         moves.rehearse = to_rehearse(spec, board);
     }
     let mut room = Room { spec, board, begun_on: HashMap::new(), openings: HashMap::new() };
+    let mut is_next_found = false;
     for (at, (wave, on_board)) in spec.waves.iter().zip(board.waves()).enumerate() {
         if !waves::has_begun(status, &wave.name) {
+            if is_next_found || waves::is_passed_over(wave, on_board) {
+                continue;
+            }
+            // Those after it that have not begun wait for it; those that have, go on.
+            is_next_found = true;
             match waves::may_begin(spec, board, at, is_valid, now) {
                 Ok(()) => moves.start = Some(at),
                 Err(waves::Wait::NotBefore(at)) => moves.look_again = sooner(moves.look_again, Some(at)),
                 Err(_) => {}
             }
-            // Those after it wait for it.
-            break;
+            continue;
         }
         let mut free = waves::at_once(spec, board, at).saturating_sub(on_board.weight_in_hand);
         let mut in_hand = on_board.weight_in_hand;
-        // A person wants these back: that is not put off by a failure, a window or a freeze.
-        if spec.state == CampaignState::Running && is_valid {
+        // A person wants these back: only limits and a person hold that, and neither a failure, a window, a freeze nor
+        // a finding.
+        if spec.state == CampaignState::Running {
             for name in &on_board.to_go_back {
                 room.begin(name, at, &mut free, &mut in_hand, &mut moves);
             }
         }
         if !is_halted {
-            begin_waiting(&mut room, on_board, at, &mut free, &mut in_hand, &opening, now, &mut moves);
+            begin_waiting(&mut room, on_board, at, &mut free, &mut in_hand, &mut opening, now, &mut moves);
         }
     }
     moves
@@ -108,7 +114,7 @@ fn begin_waiting(
     at: usize,
     free: &mut u32,
     in_hand: &mut u32,
-    opening: &impl Fn(&Lane) -> Opening,
+    opening: &mut impl FnMut(&Lane) -> Opening,
     now: Timestamp,
     moves: &mut Moves,
 ) {

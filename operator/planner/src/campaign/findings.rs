@@ -1,6 +1,6 @@
 //! What is wrong with a campaign as it is written, and what should be known before it runs?
 
-use super::{Board, Standing, members::Members};
+use super::{Board, Standing, members::Members, waves};
 use crate::{path::Graph, simulate::Schedule};
 use gotocloud_api::{
     Application, Campaign, CampaignSpec, Release,
@@ -30,8 +30,10 @@ pub struct World<'a> {
     pub twice: &'a [(String, Vec<usize>)],
     /// Possible targets that no wave names.
     pub unmatched: &'a [String],
-    /// What of its calendars cannot be read.
-    pub calendars: Vec<String>,
+    /// What of its own windows cannot be read.
+    pub calendars: BTreeSet<String>,
+    /// By why their calendar cannot be read, the targets that wait for that.
+    pub unreadable: BTreeMap<String, Vec<String>>,
     /// Targets for which no window opens in the years to come, and those that are open only later than it is to be done.
     pub never_open: &'a [String],
     /// What a simulation says of when it ends; none where none was made.
@@ -149,7 +151,9 @@ fn waves_have_targets(spec: &CampaignSpec, world: &World<'_>, findings: &mut Vec
     }
     for (wave, board) in spec.waves.iter().zip(world.board.waves()) {
         if board.counts.targets == 0 {
-            let message = format!("wave {} has no target: correct its selector or cohort, or take it out", wave.name);
+            let holds = if waves::is_missing_targets(wave, board) { " and holds up those after it" } else { "" };
+            let message =
+                format!("wave {} has no target{holds}: correct its selector or cohort, or take it out", wave.name);
             note(findings, Severity::Warning, "WaveEmpty", message);
         }
     }
@@ -176,10 +180,13 @@ fn ways_lead_there(world: &World<'_>, findings: &mut Vec<Finding>) {
     }
     let Some(release) = world.release.and_then(|release| release.metadata.name.as_deref()) else { return };
     let mut refused: BTreeMap<String, Vec<&str>> = BTreeMap::new();
-    for (name, running) in to_change(world) {
+    for (running, names) in to_change_by_release(world) {
         if let Err(no_way) = world.releases.way(running, release) {
-            refused.entry(no_way.to_string()).or_default().push(name);
+            refused.entry(no_way.to_string()).or_default().extend(names);
         }
+    }
+    for names in refused.values_mut() {
+        names.sort_unstable();
     }
     for (why, names) in refused {
         note(findings, Severity::Error, "NoWay", format!("{}: {why}", listed(&names)));
@@ -193,6 +200,15 @@ fn to_change<'w>(world: &'w World<'_>) -> impl Iterator<Item = (&'w str, &'w str
         let is_open = matches!(target.standing, Standing::Pending | Standing::Blocked(_));
         is_open.then_some((name.as_str(), running.as_str()))
     })
+}
+
+/// The same by the release that runs: many targets share a way.
+fn to_change_by_release<'w>(world: &'w World<'_>) -> BTreeMap<&'w str, Vec<&'w str>> {
+    let mut by_release: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for (name, running) in to_change(world) {
+        by_release.entry(running).or_default().push(name);
+    }
+    by_release
 }
 
 fn gates_can_be_read(spec: &CampaignSpec, world: &World<'_>, findings: &mut Vec<Finding>) {
@@ -228,6 +244,11 @@ fn gates_can_be_read(spec: &CampaignSpec, world: &World<'_>, findings: &mut Vec<
 fn windows_open(world: &World<'_>, findings: &mut Vec<Finding>) {
     for error in &world.calendars {
         note(findings, Severity::Error, "CalendarInvalid", error.clone());
+    }
+    for (why, names) in &world.unreadable {
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let message = format!("{}: {why}; the others go on without", listed(&names));
+        note(findings, Severity::Warning, "CalendarInvalid", message);
     }
     if !world.never_open.is_empty() {
         let names: Vec<&str> = world.never_open.iter().map(String::as_str).collect();
@@ -268,15 +289,16 @@ fn it_ends(spec: &CampaignSpec, schedule: &Schedule, findings: &mut Vec<Finding>
 fn points_of_no_return(world: &World<'_>, findings: &mut Vec<Finding>) {
     let Some(release) = world.release.and_then(|release| release.metadata.name.as_deref()) else { return };
     let (mut by_image, mut by_restore) = (0_usize, Vec::new());
-    for (name, running) in to_change(world) {
+    for (running, names) in to_change_by_release(world) {
         let Ok(way) = world.releases.way(running, release) else { continue };
         let starts = std::iter::once(running).chain(way.iter().map(String::as_str));
         if starts.zip(&way).any(|(before, after)| world.releases.facts(before, after).irreversible) {
-            by_restore.push(name);
+            by_restore.extend(names);
         } else {
-            by_image += 1;
+            by_image += names.len();
         }
     }
+    by_restore.sort_unstable();
     if by_image > 0 {
         let message = format!("{by_image} targets can go back by their image, without loss");
         note(findings, Severity::Info, "RollbackByImage", message);

@@ -14,6 +14,7 @@
 //! | question | where |
 //! | --- | --- |
 //! | Which wave is a target in? | `members.rs` |
+//! | Which campaigns hold what they have begun? | `claims.rs` |
 //! | Where does a target stand? | `standing.rs` |
 //! | How many at once, how many failures? | `limits.rs` |
 //! | May a wave begin, is it done? | `waves.rs` |
@@ -22,13 +23,16 @@
 //! | What is written into a target? | `bodies.rs` |
 //! | What is wrong with it as it is written? | `findings.rs` |
 //! | What is known of all of them? | `view.rs` |
+//! | What follows from what happens, over all campaigns? | `engine.rs` |
 //! | What holds this target up? | `why.rs` |
 //! | What does its status say? | `report.rs` |
 
 pub mod approvals;
 pub mod board;
 pub mod bodies;
+pub mod claims;
 pub mod decide;
+pub mod engine;
 pub mod findings;
 pub mod gates;
 pub mod limits;
@@ -45,6 +49,7 @@ pub mod why;
 
 pub use board::{Board, Lane, Places, Progress, Rehearsing, Target};
 pub use decide::{Admission, Moves, Opening, decide};
+pub use engine::Engine;
 pub use standing::Standing;
 pub use view::{Objects, View};
 

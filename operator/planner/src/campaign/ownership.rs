@@ -4,7 +4,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
 use serde_json::{Map, Value, json};
 
 /// The fields of an Instance's spec that campaigns write.
-const FIELDS: [&str; 2] = ["f:release", "f:stage"];
+const FIELDS: [&str; 3] = ["f:release", "f:stage", "f:rehearse"];
 
 /// Keeps of an object's bookkeeping what decisions need: what campaigns own, and who else owns what they would write.
 pub fn keep_what_decides(entries: &mut Vec<ManagedFieldsEntry>) {

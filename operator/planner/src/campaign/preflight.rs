@@ -1,12 +1,67 @@
-//! May an upgrade that a person asked for by hand begin now?
+//! May an upgrade begin now, and how carefully is it gone?
 
+use super::{Objects, targets, terms};
 use crate::{
     calendar::{Calendar, Change, State, Target, freezes},
     path::Graph,
+    upgrade::{self, Terms},
 };
-use gotocloud_api::{ChangeFreezeSpec, Establishment, Instance, version::Step};
+use gotocloud_api::{
+    ChangeFreezeSpec, Establishment, Instance,
+    upgrade::UpgradePhase,
+    version::{Relation, Step},
+};
 use jiff::Timestamp;
 use std::collections::BTreeSet;
+
+/// How carefully the Instance's way to another release is gone: as its campaign says, or as an edit by hand is.
+pub fn terms(
+    instance: &Instance,
+    establishment: Option<&Establishment>,
+    groupings: &BTreeSet<String>,
+    objects: &dyn Objects,
+    now: Timestamp,
+) -> Terms {
+    let Some(wanted) = upgrade::wanted(instance) else { return Terms::default() };
+    let record = instance.status.as_ref().and_then(|status| status.upgrade.as_ref());
+    let rollout = record.filter(|record| !record.phase.is_terminal()).map_or(&wanted.rollout, |record| &record.rollout);
+    let campaign = rollout.as_ref().and_then(|rollout| {
+        let campaign = objects.campaign(&rollout.campaign)?;
+        (campaign.metadata.uid.as_ref() == Some(&rollout.uid)).then_some((campaign, &rollout.wave))
+    });
+    let mut terms = campaign.map_or_else(Terms::default, |(campaign, wave)| terms::terms(&campaign.spec, wave));
+
+    // Only what is about to begin can be held up, and nobody who goes back.
+    let is_about_to_begin =
+        record.is_none_or(|record| record.phase.is_terminal() || record.phase == UpgradePhase::Preflight);
+    let releases = objects.graph(&instance.spec.application);
+    if !is_about_to_begin
+        || upgrade::active(instance) == Some(&wanted.release)
+        || is_back(instance, &wanted.release, &releases)
+    {
+        return terms;
+    }
+
+    let release = objects.release(&wanted.release);
+    let neighbours = objects.running_beside(instance);
+    let scheme = |application: &str| objects.application(application).map(|one| one.spec.version_scheme);
+    terms.hold = release.as_deref().and_then(|release| {
+        targets::unmet(release, &neighbours, &scheme).or_else(|| targets::missing(release, instance, now))
+    });
+    // Whether a campaign may begin was looked at when it began.
+    if terms.hold.is_none() && wanted.rollout.is_none() {
+        terms.hold = frozen(instance, establishment, groupings, &objects.freezes(), &releases, &wanted.release, now);
+    }
+    terms
+}
+
+/// Does an Instance go back to an older release? That is the emergency exit: what that release asks of those who go
+/// forward to it, and freezes, do not hold it up.
+fn is_back(instance: &Instance, release: &str, releases: &Graph) -> bool {
+    let active = upgrade::active(instance).and_then(|active| releases.version(active));
+    let versions = active.zip(releases.version(release));
+    versions.is_some_and(|(active, wanted)| active.relation(wanted) == Some(Relation::Newer))
+}
 
 /// What freeze holds an edit by hand up, as a sentence; none where none does. Windows do not: whoever edits is there.
 pub fn frozen(

@@ -3,7 +3,7 @@
 use super::{Admission, Board, Moves, Standing, waves};
 use crate::{simulate::Schedule, whole_seconds};
 use gotocloud_api::{
-    Campaign, CampaignSpec, CampaignStatus,
+    Campaign, CampaignSpec, CampaignStatus, Instance,
     campaign::{
         Approval, CampaignPhase, CampaignState, Counts, Decision, DecisionVerb, Finding, TargetStatus, WaveStatus,
     },
@@ -42,6 +42,17 @@ pub struct Detail {
     pub message: String,
 }
 
+impl Detail {
+    /// Of an Instance.
+    pub fn of(instance: Option<&Instance>) -> Self {
+        let status = instance.and_then(|one| one.status.as_ref());
+        match status.and_then(|status| status.upgrade.as_ref()) {
+            Some(upgrade) => Self { phase: upgrade.phase.to_string(), message: upgrade.message.clone() },
+            None => Self { phase: "Asked".into(), message: String::new() },
+        }
+    }
+}
+
 /// What was done and is not told yet: a status may be put off.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Untold {
@@ -51,6 +62,8 @@ pub struct Untold {
     pub withdrawn: Vec<Arc<str>>,
     /// Whose way was asked to be rehearsed.
     pub rehearsed: Vec<Arc<str>>,
+    /// Whose write was refused, and why.
+    pub refused: Vec<(Arc<str>, String)>,
 }
 
 impl Untold {
@@ -59,6 +72,14 @@ impl Untold {
         self.begun.extend(moves.begin.iter().cloned());
         self.withdrawn.extend(moves.withdraw.iter().cloned());
         self.rehearsed.extend(moves.rehearse.iter().cloned());
+    }
+
+    /// Adds what was done after that.
+    pub(super) fn add(&mut self, since: Self) {
+        self.begun.extend(since.begun);
+        self.withdrawn.extend(since.withdrawn);
+        self.rehearsed.extend(since.rehearsed);
+        self.refused.extend(since.refused);
     }
 }
 
@@ -155,6 +176,8 @@ fn wave_statuses(spec: &CampaignSpec, before: &CampaignStatus, facts: &Facts<'_>
             approved_at: approved.map(|_| known.approved_at.filter(|_| is_same).unwrap_or_else(|| whole_seconds(now))),
             waits_for: if started_at.is_some() {
                 waits_within(spec, facts, at)
+            } else if waves::is_passed_over(wave, board) {
+                None
             } else {
                 waves::may_begin(spec, facts.board, at, facts.is_valid, now).err().map(|wait| wait.to_string())
             },
@@ -186,9 +209,16 @@ fn waits_within(spec: &CampaignSpec, facts: &Facts<'_>, at: usize) -> Option<Str
     })
 }
 
-fn phase(spec: &CampaignSpec, facts: &Facts<'_>, waves: &[WaveStatus]) -> CampaignPhase {
+fn phase(spec: &CampaignSpec, facts: &Facts<'_>, statuses: &[WaveStatus]) -> CampaignPhase {
     let is_in_between = facts.board.waves().iter().any(|wave| !wave.in_hand.is_empty());
-    let is_done = waves.iter().all(|wave| wave.finished_at.is_some());
+    let has_ended = |status: &WaveStatus| status.finished_at.is_some();
+    let is_done = statuses.iter().any(has_ended)
+        && spec
+            .waves
+            .iter()
+            .zip(facts.board.waves())
+            .zip(statuses)
+            .all(|((wave, board), status)| has_ended(status) || waves::is_passed_over(wave, board));
     match spec.state {
         CampaignState::Aborted if is_in_between => CampaignPhase::Aborting,
         CampaignState::Aborted => CampaignPhase::Aborted,
@@ -378,6 +408,9 @@ fn decisions(
     }
     for name in &facts.untold.rehearsed {
         note(DecisionVerb::Rehearse, name.to_string(), RULES, "its release asks for it, and nobody else has".into());
+    }
+    for (name, why) in &facts.untold.refused {
+        note(DecisionVerb::Hold, name.to_string(), "the API server", why.clone());
     }
     for name in &facts.untold.withdrawn {
         note(DecisionVerb::Withdraw, name.to_string(), "spec.state", "it had touched nothing".into());

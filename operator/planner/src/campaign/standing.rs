@@ -1,12 +1,17 @@
 //! Where does a target stand, by its own word?
 
-use super::{board::Progress, terms};
+use super::{
+    board::Progress,
+    claims::{self, Claims},
+    terms,
+};
 use crate::{fleet::is_ready, upgrade};
 use gotocloud_api::{
     CampaignSpec, Instance, Stage,
-    conditions::{ConditionType, Reason},
+    conditions::{Condition, ConditionType, Reason},
     upgrade::{Rollout, UpgradePhase, UpgradeStatus},
 };
+use jiff::Timestamp;
 
 /// Where a target of a campaign stands.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -107,6 +112,10 @@ pub struct Asker<'a> {
     pub uid: &'a str,
     /// What it wants.
     pub goal: &'a Goal,
+    /// The campaigns that go on.
+    pub claims: &'a Claims,
+    /// What time it is.
+    pub now: Timestamp,
 }
 
 /// Where `instance` stands, called `name` by the campaign and in its wave called `wave`. `owner` is the field manager that
@@ -168,12 +177,16 @@ fn upgraded(
             Some(record) => tried(record, rollout.attempt < attempt(asker.spec, name)),
         };
     }
-    if let Some(other) = held_by(instance) {
+    if let Some(other) = held_by(asker, instance) {
         return Standing::Blocked(format!("the campaign {other} holds it").into());
     }
     let runs_it =
         instance.status.as_ref().and_then(|status| status.release.as_ref()).is_some_and(|one| one.name == goal);
     let is_at_rest = record(instance).is_none_or(|record| record.phase.is_terminal());
+    if let Some(why) = half_way(instance).filter(|_| pinned_by.is_none()) {
+        return Standing::Blocked(why.into());
+    }
+
     match pinned_by {
         _ if runs_it && is_at_rest && upgrade::active(instance) == Some(goal) => Standing::Unneeded,
         Some(by) => Standing::Pinned(by.into()),
@@ -210,6 +223,7 @@ fn went_back(record: &UpgradeStatus, is_due_again: bool) -> Standing {
     match record.phase {
         _ if record.phase.is_terminal() && is_due_again => Standing::Pending,
         UpgradePhase::Done => Standing::WentBack,
+        UpgradePhase::Soak => Standing::Soaking,
         UpgradePhase::Refused | UpgradePhase::Failed | UpgradePhase::RolledBack | UpgradePhase::Withdrawn => {
             Standing::Failed(record.message.as_str().into())
         }
@@ -218,14 +232,27 @@ fn went_back(record: &UpgradeStatus, is_due_again: bool) -> Standing {
         | UpgradePhase::Migrate
         | UpgradePhase::Rollout
         | UpgradePhase::Verify
-        | UpgradePhase::Soak
         | UpgradePhase::RollingBack => Standing::GoingBack,
     }
 }
 
-/// The other campaign that has begun it and has not ended.
-fn held_by(instance: &Instance) -> Option<&str> {
+/// Why nobody begins an instance whose migration broke off, as a sentence; `None` if none did.
+fn half_way(instance: &Instance) -> Option<String> {
+    let record = record(instance).filter(|record| upgrade::is_half_way(record))?;
+    Some(format!(
+        "its migration to {} broke off, and its data may be half moved: restore the backup and set the release back to \
+         {}, or have the campaign that began it try again",
+        record.to, record.active
+    ))
+}
+
+/// The other campaign that has begun it, goes on, and still wants what the spec says.
+fn held_by<'i>(asker: Asker<'_>, instance: &'i Instance) -> Option<&'i str> {
     let rollout = instance.spec.rollout.as_ref()?;
+    if !asker.claims.goes_on(rollout) || !claims::is_asked_for(instance, rollout) {
+        return None;
+    }
+
     let status = instance.status.as_ref();
     let by_upgrade = record(instance).filter(|record| record.rollout.as_ref() == Some(rollout));
     let has_ended = by_upgrade.is_some_and(|record| record.phase.is_terminal())
@@ -257,18 +284,21 @@ fn promoted(asker: Asker<'_>, name: &str, instance: &Instance, stage: Stage, own
     if let Some(rollout) = ours(asker, instance) {
         let has_answered =
             instance.status.as_ref().is_some_and(|status| status.stage_rollout.as_ref() == Some(rollout));
-        return match stall(instance) {
+        return match stall(instance).or_else(|| overdue(asker, instance)) {
             _ if has_answered && is_there => Standing::Done,
             Some(_) if rollout.attempt < attempt(asker.spec, name) => Standing::Pending,
             Some(why) => Standing::Failed(why.into()),
             None => Standing::Running { untouched: false },
         };
     }
-    match (held_by(instance), owner) {
+    match (held_by(asker, instance), owner) {
         (Some(other), _) => Standing::Blocked(format!("the campaign {other} holds it").into()),
         _ if instance.spec.stage >= stage => Standing::Unneeded,
         (None, Some(by)) if by != super::FIELD_MANAGER => Standing::Pinned(by.into()),
-        (None, _) => Standing::Pending,
+        (None, _) => match half_way(instance) {
+            Some(why) => Standing::Blocked(why.into()),
+            None => Standing::Pending,
+        },
     }
 }
 
@@ -276,7 +306,7 @@ fn made(asker: Asker<'_>, name: &str, instance: &Instance) -> Standing {
     match ours(asker, instance) {
         None => Standing::Unneeded,
         Some(_) if is_ready(instance) => Standing::Done,
-        Some(rollout) => match stall(instance) {
+        Some(rollout) => match stall(instance).or_else(|| overdue(asker, instance)) {
             Some(_) if rollout.attempt < attempt(asker.spec, name) => Standing::Pending,
             Some(why) => Standing::Failed(why.into()),
             None => Standing::Running { untouched: false },
@@ -285,12 +315,36 @@ fn made(asker: Asker<'_>, name: &str, instance: &Instance) -> Standing {
 }
 
 /// Why an Instance cannot go on before somebody acts, by a condition that speaks of its present generation.
-fn stall(instance: &Instance) -> Option<&str> {
+fn stall(instance: &Instance) -> Option<String> {
     let status = instance.status.as_ref()?;
     let stalled =
         status.conditions.iter().find(|one| one.type_ == ConditionType::Stalled.to_string() && one.status == "True")?;
     let is_present = status.observed_generation == instance.metadata.generation;
-    is_present.then_some(stalled.message.as_str())
+    is_present.then(|| stalled.message.clone())
+}
+
+/// Why an Instance that was made, or brought to a stage, has failed for taking longer than the campaign's
+/// `progressDeadline`; `None` if it has not.
+fn overdue(asker: Asker<'_>, instance: &Instance) -> Option<String> {
+    if asker.now < deadline(asker.spec, instance)? {
+        return None;
+    }
+    let patience = terms::terms(asker.spec, "").progress_deadline;
+    let why = unready(instance).map(|ready| ready.message.as_str()).unwrap_or_default();
+    Some(format!("it was not ready within {patience:#}: {why}"))
+}
+
+/// By when an Instance that is not ready has to be, for a campaign that makes it or brings it to a stage. A platform that
+/// does not answer is no failure.
+pub(super) fn deadline(spec: &CampaignSpec, instance: &Instance) -> Option<Timestamp> {
+    let since = unready(instance).filter(|_| !is_unreachable(instance))?.last_transition_time.0;
+    since.checked_add(terms::terms(spec, "").progress_deadline).ok()
+}
+
+/// The condition by which an Instance is not ready; `None` if it is, or nobody has looked.
+fn unready(instance: &Instance) -> Option<&Condition> {
+    let mut conditions = instance.status.iter().flat_map(|status| &status.conditions);
+    conditions.find(|one| one.type_ == ConditionType::Ready.to_string() && one.status != "True")
 }
 
 /// How far an instance has come on a way of this campaign.

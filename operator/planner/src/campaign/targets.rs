@@ -1,6 +1,6 @@
 //! What does a campaign know of one target?
 
-use super::{Lane, Rehearsing, Standing, Target, members::Members, standing, waves};
+use super::{Lane, Rehearsing, Standing, Target, bodies, claims::Claims, members::Members, standing, waves};
 use crate::{
     calendar::{self, Calendar, CalendarError, Change, State, WindowOwner},
     campaign::decide::Opening,
@@ -32,6 +32,8 @@ pub struct Field<'a> {
     pub name: &'a str,
     /// What it wants.
     pub goal: &'a standing::Goal,
+    /// The campaigns that go on.
+    pub claims: &'a Claims,
     /// Its waves.
     pub members: &'a Members,
     /// The application.
@@ -66,6 +68,8 @@ pub struct Candidate<'a> {
     pub schemes: &'a dyn Fn(&str) -> Option<gotocloud_api::version::VersionScheme>,
     /// The field manager that set what the campaign would write.
     pub owner: Option<&'a str>,
+    /// The field manager that set what is to be rehearsed.
+    pub rehearsed_by: Option<&'a str>,
     /// Its platform, if that is known.
     pub platform: Option<&'a str>,
 }
@@ -161,9 +165,16 @@ impl Calendars {
         self.get(lane)?.as_ref().ok()?.next_open(from, &change(lane, release), horizon)
     }
 
-    /// What of the calendars cannot be read, a sentence each.
-    pub fn errors(&self) -> impl Iterator<Item = String> {
-        self.all.iter().filter_map(|calendar| calendar.as_ref().err().map(ToString::to_string))
+    /// Why the calendar of a lane cannot be read; `None` if it can. Targets of that lane wait, and no others.
+    pub fn unreadable(&self, lane: &Lane) -> Option<&CalendarError> {
+        self.get(lane)?.as_ref().err()
+    }
+
+    /// What of the campaign's own windows cannot be read, a sentence each: no target can do without them.
+    pub fn own_errors(&self) -> BTreeSet<String> {
+        let errors = self.all.iter().filter_map(|calendar| calendar.as_ref().err());
+        let own = errors.filter(|error| matches!(error, CalendarError::Time { whose: WindowOwner::Campaign, .. }));
+        own.map(ToString::to_string).collect()
     }
 }
 
@@ -175,7 +186,8 @@ fn change(lane: &Lane, release: Option<&str>) -> Change {
 pub fn place(field: &Field<'_>, calendars: &mut Calendars, candidate: &Candidate<'_>) -> Option<Target> {
     let wave = field.members.wave_of(candidate.name, candidate.labels)?;
     let of = field.spec.waves.get(wave)?;
-    let asker = standing::Asker { spec: field.spec, uid: field.uid, goal: field.goal };
+    let asker =
+        standing::Asker { spec: field.spec, uid: field.uid, goal: field.goal, claims: field.claims, now: field.now };
     let mut standing = standing::of(asker, candidate.name, &of.name, candidate.instance, candidate.owner);
     let mut rehearsal = Rehearsing::No;
     if standing == Standing::Pending {
@@ -183,27 +195,25 @@ pub fn place(field: &Field<'_>, calendars: &mut Calendars, candidate: &Candidate
             standing = Standing::Unneeded;
         } else if is_late(field, &of.name, candidate) {
             standing = Standing::Skipped;
-        } else if let Some(why) = incompatible(field, candidate) {
+        } else if let Some(why) = too_long(field, candidate).or_else(|| incompatible(field, candidate)) {
             standing = Standing::Blocked(why.into());
         } else if let Some(why) = unprepared(field, candidate) {
             rehearsal = rehearsing(field, candidate);
             standing = Standing::Blocked(why.into());
         }
     }
+    let lane = lane(field, calendars, candidate);
+    if let (Standing::Pending, Some(error)) = (&standing, calendars.unreadable(&lane)) {
+        standing = Standing::Blocked(unreadable(error, candidate.establishment).into());
+    }
+
     let status = candidate.instance.and_then(|instance| instance.status.as_ref());
     let members = status.map_or(0, |status| status.members.len());
     let progress = candidate.instance.and_then(|instance| standing::progress(asker, &of.name, instance));
     Some(Target {
         wave,
         standing,
-        lane: Lane {
-            calendar: calendars.of(field, candidate),
-            kind: kind(field, candidate.instance),
-            platform: candidate.platform.map(Arc::from),
-            server: status
-                .and_then(|status| status.database.as_ref())
-                .map(|database| Arc::from(database.server.as_str())),
-        },
+        lane,
         weight: match field.spec.weight {
             Weight::Targets => 1,
             Weight::Establishments => u32::try_from(members.max(1)).unwrap_or(u32::MAX),
@@ -213,6 +223,74 @@ pub fn place(field: &Field<'_>, calendars: &mut Calendars, candidate: &Candidate
         rehearsal,
         progress: progress.unwrap_or_default(),
     })
+}
+
+/// Until when what is known of a candidate is valid, if nothing of it changes: a rehearsal or a drill grows too old, or a
+/// deadline is over. `None`: for all time.
+pub(super) fn valid_until(field: &Field<'_>, candidate: &Candidate<'_>) -> Option<Timestamp> {
+    let instance = candidate.instance?;
+    let status = instance.status.as_ref()?;
+    // Just after it, as what is exactly so old counts.
+    let after = |at: Timestamp, length: SignedDuration| at.checked_add(length + SignedDuration::from_secs(1)).ok();
+    let of_rehearsal = |days: Option<u32>, at: Option<Timestamp>| after(at?, rehearsal::days(days?));
+
+    let spec = field.release.map(|release| &release.spec);
+    let rehearsal = status.rehearsal.as_ref();
+    let finished = rehearsal.and_then(|one| one.finished_at.as_ref()).map(|at| at.0);
+    let restored = rehearsal.and_then(|one| one.restored_at.as_ref()).map(|at| at.0);
+    let drilled = instance.metadata.annotations.as_ref().and_then(|all| all.get(names::ANNOTATION_RESTORE_DRILLED_AT));
+    let drilled = drilled.and_then(|text| text.parse::<Timestamp>().ok());
+    let drill_days = spec.and_then(|spec| spec.restore_drill_within_days);
+    let moments = [
+        of_rehearsal(spec.and_then(|spec| spec.rehearsed_within_days), finished),
+        of_rehearsal(drill_days, restored),
+        of_rehearsal(drill_days, drilled),
+        // A drill of a time to come counts from then on.
+        drilled,
+        match field.goal {
+            standing::Goal::Release(_) => None,
+            standing::Goal::Stage(_) | standing::Goal::Existence => standing::deadline(field.spec, instance),
+        },
+    ];
+    moments.into_iter().flatten().filter(|at| *at > field.now).min()
+}
+
+/// Why no Instance can be made for an establishment of so long a name, as a sentence; `None` if one can.
+fn too_long(field: &Field<'_>, candidate: &Candidate<'_>) -> Option<String> {
+    if *field.goal != standing::Goal::Existence || candidate.instance.is_some() {
+        return None;
+    }
+    let name = bodies::instance_name(field.spec, candidate.name);
+    let longest = names::INSTANCE_NAME_MAX;
+    (name.len() > longest).then(|| {
+        format!(
+            "its Instance would be called {name}, which is {} characters long and may be {longest}: make it by hand under \
+             a shorter name, and leave it out (spec.skip)",
+            name.len()
+        )
+    })
+}
+
+/// Whose calendar cannot be read, and why, as a sentence.
+fn unreadable(error: &CalendarError, establishment: Option<&Establishment>) -> String {
+    let is_its =
+        matches!(error, CalendarError::TimeZone(_) | CalendarError::Time { whose: WindowOwner::Establishment, .. });
+    match establishment.and_then(|one| one.metadata.name.as_deref()).filter(|_| is_its) {
+        Some(name) => format!("the calendar of Establishment {name} cannot be read: {error}"),
+        None => format!("its calendar cannot be read: {error}"),
+    }
+}
+
+/// When and where a candidate may begin.
+fn lane(field: &Field<'_>, calendars: &mut Calendars, candidate: &Candidate<'_>) -> Lane {
+    let status = candidate.instance.and_then(|instance| instance.status.as_ref());
+    let database = status.and_then(|status| status.database.as_ref());
+    Lane {
+        calendar: calendars.of(field, candidate),
+        kind: kind(field, candidate.instance),
+        platform: candidate.platform.map(Arc::from),
+        server: database.map(|database| Arc::from(database.server.as_str())),
+    }
 }
 
 /// Does it run a newer release than the campaign brings? A campaign takes nobody back, but by `rollBack`.
@@ -254,8 +332,8 @@ fn unprepared(field: &Field<'_>, candidate: &Candidate<'_>) -> Option<String> {
     missing(field.release?, candidate.instance?, field.now)
 }
 
-/// Is its way to be rehearsed? Whoever asked for something else to be, on the instance itself, is not overruled, and what
-/// failed is for a person to look at.
+/// Is its way to be rehearsed? A person who asked for something else to be, on the instance itself, is not overruled, nor
+/// is another campaign that goes on; and what failed is for a person to look at.
 fn rehearsing(field: &Field<'_>, candidate: &Candidate<'_>) -> Rehearsing {
     let (Some(release), Some(instance)) = (field.release, candidate.instance) else { return Rehearsing::No };
     if rehearsal::unrehearsed(release, instance, field.now).is_none() {
@@ -266,8 +344,18 @@ fn rehearsing(field: &Field<'_>, candidate: &Candidate<'_>) -> Rehearsing {
         Some(asked) if Some(asked) == release.metadata.name.as_ref() && !rehearsal::has_failed(instance, asked) => {
             Rehearsing::UnderWay
         }
+        Some(asked) if Some(asked) != release.metadata.name.as_ref() && is_left_over(field, candidate, asked) => {
+            Rehearsing::Due
+        }
         Some(_) => Rehearsing::No,
     }
+}
+
+/// Did a campaign ask for the rehearsal of `asked` that no campaign wants any more?
+fn is_left_over(field: &Field<'_>, candidate: &Candidate<'_>, asked: &str) -> bool {
+    let CampaignSpec { application, namespace, .. } = field.spec;
+    candidate.rehearsed_by == Some(super::FIELD_MANAGER)
+        && !field.claims.is_brought_by_another(field.uid, application, namespace, asked)
 }
 
 /// What is missing of the restore drill and the rehearsal that `release` asks for, as a sentence; none where nothing is.
@@ -413,6 +501,7 @@ mod tests {
                 uid: "u",
                 name: "c",
                 goal: &goal,
+                claims: &Claims::default(),
                 members: &members,
                 application: None,
                 release: Some(&self.release),
@@ -430,6 +519,7 @@ mod tests {
                 neighbours: &self.neighbours,
                 schemes: &|_| Some(gotocloud_api::version::VersionScheme::Dotted),
                 owner: None,
+                rehearsed_by: None,
                 platform: Some("paris"),
             };
             let mut calendars = Calendars::default();

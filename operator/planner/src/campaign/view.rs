@@ -1,7 +1,9 @@
 //! All that is known of a campaign's targets: made from the objects, and kept up one target at a time.
 
 use super::{
-    Board, Moves, Rehearsing, Standing, bodies, decide,
+    Board, Moves, Opening, Rehearsing, Standing, bodies,
+    claims::Claims,
+    decide,
     findings::{self, World},
     members::Members,
     ownership, report,
@@ -11,7 +13,7 @@ use super::{
 use crate::{calendar::LOOK_AHEAD, inputs, path::Graph, rehearsal, simulate::Schedule};
 use gotocloud_api::{
     Application, Campaign, CampaignStatus, ChangeFreezeSpec, Deferral, Establishment, Instance, Release,
-    campaign::Finding,
+    campaign::Finding, version::UpgradeKind,
 };
 use jiff::Timestamp;
 use std::{
@@ -29,6 +31,12 @@ pub trait Objects {
     fn graph(&self, application: &str) -> Graph;
     /// All freezes, by name.
     fn freezes(&self) -> Vec<(String, ChangeFreezeSpec)>;
+    /// All campaigns.
+    fn campaigns(&self) -> Vec<Arc<Campaign>>;
+    /// The Campaign of that name.
+    fn campaign(&self, name: &str) -> Option<Arc<Campaign>> {
+        self.campaigns().into_iter().find(|one| one.metadata.name.as_deref() == Some(name))
+    }
     /// All deferrals.
     fn deferrals(&self) -> Vec<Arc<Deferral>>;
     /// All establishments.
@@ -55,13 +63,28 @@ pub struct View {
     pub changes: Vec<report::Change>,
     ground: Ground,
     sights: Sights,
+    /// By until when what is known of them is valid, targets: they are looked at anew then.
+    valid: BTreeMap<Timestamp, BTreeSet<String>>,
+    /// Where targets stand that would begin, as their write was refused.
+    refused: HashMap<Arc<str>, Standing>,
+    /// Which lanes are open, and between which moments that is so.
+    openings: HashMap<(u32, Option<UpgradeKind>), Found>,
     /// When it was last looked at.
     now: Timestamp,
+}
+
+/// Whether a lane is open, since when that is known, and until when it is so; `None`: for all time.
+#[derive(Clone, Copy)]
+struct Found {
+    opening: Opening,
+    from: Timestamp,
+    until: Option<Timestamp>,
 }
 
 /// What targets are seen against, which changes seldom.
 struct Ground {
     goal: Goal,
+    claims: Claims,
     members: Result<Members, String>,
     release: Option<Arc<Release>>,
     releases: Graph,
@@ -98,10 +121,23 @@ impl View {
         before: Option<View>,
         now: Timestamp,
     ) -> Option<Self> {
+        Self::with_claims(campaign, status, objects, before, Claims::of(&objects.campaigns()), now)
+    }
+
+    /// The same, given which campaigns go on.
+    pub fn with_claims(
+        campaign: &Campaign,
+        status: Option<&CampaignStatus>,
+        objects: &dyn Objects,
+        before: Option<View>,
+        claims: Claims,
+        now: Timestamp,
+    ) -> Option<Self> {
         let spec = &campaign.spec;
         let named = spec.upgrade.as_ref().map(|one| &one.release).or(spec.provision.as_ref().map(|one| &one.release));
         let ground = Ground {
             goal: goal(spec)?,
+            claims,
             members: Members::new(spec).map_err(|error| error.to_string()),
             release: named.and_then(|name| objects.release(name)),
             releases: objects.graph(&spec.application),
@@ -109,7 +145,8 @@ impl View {
             deferrals: objects.deferrals(),
             groupings: groupings(objects),
         };
-        let (earlier, changes) = before.map_or_else(Default::default, |before| (Some(before.board), before.changes));
+        let (earlier, changes, refused) =
+            before.map_or_else(Default::default, |before| (Some(before.board), before.changes, before.refused));
         let mut view = Self {
             board: Board::new(spec.waves.len()),
             calendars: Calendars::default(),
@@ -117,6 +154,9 @@ impl View {
             changes,
             ground,
             sights: Sights::default(),
+            valid: BTreeMap::new(),
+            refused,
+            openings: HashMap::new(),
             now,
         };
         for candidate in candidates(campaign, &view.ground.goal, objects) {
@@ -143,7 +183,8 @@ impl View {
             running: &self.sights.running,
             twice: &self.sights.twice,
             unmatched: &self.sights.unmatched,
-            calendars: self.calendars.errors().collect(),
+            calendars: self.calendars.own_errors(),
+            unreadable: self.unreadable(),
             never_open: &self.sights.never_open,
             schedule,
         };
@@ -161,10 +202,46 @@ impl View {
     }
 
     /// What the campaign does now.
-    pub fn decide(&self, campaign: &Campaign, status: Option<&CampaignStatus>, now: Timestamp) -> Moves {
-        let release = self.release_name();
-        let opening = |lane: &super::Lane| self.calendars.opening(lane, release, now);
-        decide(&campaign.spec, status, &self.board, self.is_valid(), opening, now)
+    pub fn decide(&mut self, campaign: &Campaign, status: Option<&CampaignStatus>, now: Timestamp) -> Moves {
+        let release = self.ground.release.as_ref().and_then(|release| release.metadata.name.as_deref());
+        let is_valid = findings::is_valid(&self.findings);
+        let Self { board, calendars, openings, .. } = self;
+        let opening = |lane: &super::Lane| {
+            let key = (lane.calendar, lane.kind);
+            let is_so = |found: &&Found| found.from <= now && found.until.is_none_or(|until| now < until);
+            if let Some(found) = openings.get(&key).filter(is_so) {
+                return found.opening;
+            }
+
+            let (opening, until) = calendars.opening_until(lane, release, now);
+            openings.insert(key, Found { opening, from: now, until });
+            opening
+        };
+        decide(&campaign.spec, status, board, is_valid, opening, now)
+    }
+
+    /// Looks anew at those of which what is known was valid until now.
+    pub fn age(&mut self, campaign: &Campaign, status: Option<&CampaignStatus>, objects: &dyn Objects, now: Timestamp) {
+        while let Some(first) = self.valid.first_entry().filter(|first| *first.key() <= now) {
+            for target in first.remove() {
+                self.update(campaign, status, objects, &bodies::instance_of(&campaign.spec, &target), now);
+            }
+        }
+    }
+
+    /// Until when what is known of all targets is valid; `None`: until something changes.
+    pub fn valid_until(&self) -> Option<Timestamp> {
+        self.valid.first_key_value().map(|(at, _)| *at)
+    }
+
+    /// Notes where a target stands that would begin, as its write was refused, or that it was not. Gives whether that is
+    /// news: then the target is to be looked at anew.
+    pub(super) fn refuse(&mut self, name: &Arc<str>, standing: Option<&Standing>) -> bool {
+        let before = match standing {
+            Some(standing) => self.refused.insert(Arc::clone(name), standing.clone()),
+            None => self.refused.remove(name),
+        };
+        before.as_ref() != standing
     }
 
     /// Puts the Instance of that name, which changed, where it now stands. One that is gone, or going, is no target.
@@ -220,13 +297,21 @@ impl View {
         candidate: &Possible,
         earlier: Option<&Board>,
     ) {
-        let target = self.seen(campaign, status, objects, candidate, |field, calendars, candidate| {
-            place(field, calendars, candidate)
+        let seen = self.seen(campaign, status, objects, candidate, |field, calendars, candidate| {
+            Some((place(field, calendars, candidate)?, targets::valid_until(field, candidate)))
         });
-        let Some(target) = target.flatten() else {
+        let Some((mut target, until)) = seen.flatten() else {
             self.board.take(&candidate.name);
             return;
         };
+        let refused = self.refused.get(candidate.name.as_str());
+        let is_due = matches!(target.standing, Standing::Pending | Standing::ToGoBack(_));
+        if let Some(standing) = refused.filter(|_| is_due).cloned() {
+            target.standing = standing;
+        }
+        if let Some(until) = until {
+            self.valid.entry(until).or_default().insert(candidate.name.clone());
+        }
         let name: Arc<str> = candidate.name.as_str().into();
         let (wave, after) = (target.wave, target.standing.clone());
         let known = self.board.put(&name, target);
@@ -263,6 +348,7 @@ impl View {
             uid: campaign.metadata.uid.as_deref().unwrap_or_default(),
             name: campaign.metadata.name.as_deref().unwrap_or_default(),
             goal: &self.ground.goal,
+            claims: &self.ground.claims,
             members,
             application: application.as_deref(),
             release: self.ground.release.as_deref(),
@@ -280,6 +366,7 @@ impl View {
             neighbours: &neighbours,
             schemes: &|application| objects.application(application).map(|one| one.spec.version_scheme),
             owner: instance.and_then(|one| ownership::owner(one.metadata.managed_fields.as_deref(), written)),
+            rehearsed_by: instance.and_then(|one| ownership::owner(one.metadata.managed_fields.as_deref(), "rehearse")),
             platform: instance.and_then(|one| inputs::platform_name(one, establishment)),
         };
         Some(see(&field, &mut self.calendars, &candidate))
@@ -325,6 +412,21 @@ impl View {
             rehearsed,
             held: HashMap::new(),
         }
+    }
+
+    /// By why its calendar cannot be read, the targets that wait for that.
+    fn unreadable(&self) -> BTreeMap<String, Vec<String>> {
+        let mut by_why: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for (name, target) in self.board.targets() {
+            let Standing::Blocked(why) = &target.standing else { continue };
+            if self.calendars.unreadable(&target.lane).is_some_and(|error| why.contains(&error.to_string())) {
+                by_why.entry(why.to_string()).or_default().push(name.to_string());
+            }
+        }
+        for names in by_why.values_mut() {
+            names.sort_unstable();
+        }
+        by_why
     }
 
     fn release_name(&self) -> Option<&str> {

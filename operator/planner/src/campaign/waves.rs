@@ -1,9 +1,9 @@
 //! May a wave begin, and is it done?
 
-use super::{Board, limits};
+use super::{Board, board::WaveBoard, limits};
 use gotocloud_api::{
     CampaignSpec, CampaignStatus,
-    campaign::{Approval, CampaignState, OnFailure, Weight},
+    campaign::{Approval, CampaignState, OnFailure, Wave, Weight},
 };
 use jiff::Timestamp;
 
@@ -36,6 +36,18 @@ pub enum Wait {
         /// How many of it are not done.
         left: u32,
     },
+    /// It would pass unwatched, as nobody is in it.
+    #[error(
+        "nobody is in wave {wave}, which is to be watched or approved: correct its selector or cohort, or set mayBeEmpty \
+         of the wave"
+    )]
+    Empty {
+        /// The wave.
+        wave: String,
+    },
+    /// Nobody is in any wave.
+    #[error("nobody is in any of its waves: correct their selectors and cohorts, or wait until something matches")]
+    NoTargets,
     /// It is too early.
     #[error("it does not begin before {0}")]
     NotBefore(Timestamp),
@@ -58,7 +70,7 @@ pub fn halt(spec: &CampaignSpec, board: &Board, is_valid: bool) -> Option<Wait> 
 /// The first wave of which more failed than may.
 pub fn too_many_failed(spec: &CampaignSpec, board: &Board) -> Option<Wait> {
     spec.waves.iter().zip(board.waves()).find_map(|(wave, board)| {
-        let of = board.counts.targets - board.counts.unneeded - board.counts.skipped;
+        let of = board.counts.targets - board.counts.unneeded - board.counts.skipped + board.went_back;
         let allowed = match spec.on_failure {
             OnFailure::Pause => 0,
             OnFailure::Rollback | OnFailure::Continue => limits::failures(&wave.max_failures, of),
@@ -77,12 +89,19 @@ pub fn may_begin(spec: &CampaignSpec, board: &Board, at: usize, is_valid: bool, 
     if let Some(halt) = halt(spec, board, is_valid) {
         return Err(halt);
     }
+    if board.counts().targets == 0 {
+        return Err(Wait::NoTargets);
+    }
     for (wave, earlier) in spec.waves.iter().zip(board.waves()).take(at) {
         if earlier.unsettled > 0 {
             return Err(Wait::Earlier { wave: wave.name.clone(), left: earlier.unsettled });
         }
     }
     let Some(wave) = spec.waves.get(at) else { return Err(Wait::Invalid) };
+    // An empty wave asks nobody for approval, and lets nobody pass unwatched.
+    if board.waves().get(at).is_some_and(|on_board| is_missing_targets(wave, on_board)) {
+        return Err(Wait::Empty { wave: wave.name.clone() });
+    }
     if let Some(not_before) = wave.not_before.as_ref().filter(|not_before| now < not_before.0) {
         return Err(Wait::NotBefore(not_before.0));
     }
@@ -90,6 +109,21 @@ pub fn may_begin(spec: &CampaignSpec, board: &Board, at: usize, is_valid: bool, 
         return Err(Wait::Approval);
     }
     Ok(())
+}
+
+/// Is a wave without a target one whose soak, gates or approval the rest would miss?
+pub fn is_missing_targets(wave: &Wave, board: &WaveBoard) -> bool {
+    board.counts.targets == 0 && is_watched(wave) && !wave.may_be_empty
+}
+
+/// Is a wave without a target one that the rest need not wait for? It begins once it has a target.
+pub fn is_passed_over(wave: &Wave, board: &WaveBoard) -> bool {
+    board.counts.targets == 0 && is_watched(wave) && wave.may_be_empty
+}
+
+/// Does a wave show something to those after it, or ask a person?
+fn is_watched(wave: &Wave) -> bool {
+    wave.soak.is_some() || !wave.gates.is_empty() || wave.approval == Approval::Manual
 }
 
 /// Has the wave at that place begun?
@@ -107,7 +141,8 @@ pub fn started_at(status: Option<&CampaignStatus>, name: &str) -> Option<Timesta
 pub fn at_once(spec: &CampaignSpec, board: &Board, at: usize) -> u32 {
     let (Some(wave), Some(board)) = (spec.waves.get(at), board.waves().get(at)) else { return 0 };
     let all = match spec.weight {
-        Weight::Targets => board.counts.targets - board.counts.unneeded - board.counts.skipped,
+        // What goes back takes no room from those that follow.
+        Weight::Targets => board.counts.targets - board.counts.unneeded - board.counts.skipped + board.went_back,
         Weight::Establishments => board.weight,
     };
     limits::at_once(&wave.max_concurrent, all)

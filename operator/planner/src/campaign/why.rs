@@ -98,7 +98,11 @@ pub fn why(
 
 fn of_wait(wait: &waves::Wait) -> Blocker {
     let (who, lifts_at) = match wait {
-        waves::Wait::State(_) | waves::Wait::Invalid | waves::Wait::Failures { .. } => (Lifter::Operator, None),
+        waves::Wait::State(_)
+        | waves::Wait::Invalid
+        | waves::Wait::Failures { .. }
+        | waves::Wait::Empty { .. }
+        | waves::Wait::NoTargets => (Lifter::Operator, None),
         waves::Wait::Earlier { .. } => (Lifter::Time, None),
         waves::Wait::NotBefore(at) => (Lifter::Time, Some(*at)),
         waves::Wait::Approval => (Lifter::Approver, None),

@@ -243,10 +243,12 @@ impl<'a> Run<'a> {
 
     fn note_ends(&mut self) {
         for (at, wave) in self.start.spec.waves.iter().enumerate() {
-            if !waves::has_begun(Some(&self.start.status), &wave.name) {
-                return;
+            let board = &self.start.board.waves()[at];
+            let is_passed_over = waves::is_passed_over(wave, board);
+            if !waves::has_begun(Some(&self.start.status), &wave.name) && !is_passed_over {
+                continue;
             }
-            if self.start.board.waves()[at].unsettled == 0 {
+            if board.unsettled == 0 {
                 self.ended[at].get_or_insert(self.now);
             }
         }
@@ -261,7 +263,11 @@ impl<'a> Run<'a> {
         if self.ended.iter().all(Option::is_some) {
             return None;
         }
-        let next = spec.waves.iter().position(|wave| !waves::has_begun(Some(status), &wave.name));
+        let is_next = |(wave, board)| {
+            let wave: &gotocloud_api::campaign::Wave = wave;
+            !waves::has_begun(Some(status), &wave.name) && !waves::is_passed_over(wave, board)
+        };
+        let next = spec.waves.iter().zip(board.waves()).position(is_next);
         let wait = next.and_then(|next| waves::may_begin(spec, board, next, true, self.now).err());
         let blocked = || (0..spec.waves.len()).find_map(|wave| board.first_blocked(wave));
         let wait = wait.map(|wait| wait.to_string()).or_else(|| blocked().map(|(name, why)| format!("{name}: {why}")));

@@ -31,7 +31,7 @@ pub struct World {
     instances: BTreeMap<(String, String), Arc<Instance>>,
     freezes: BTreeMap<String, ChangeFreezeSpec>,
     deferrals: Vec<Arc<Deferral>>,
-    campaigns: Vec<Campaign>,
+    campaigns: Vec<Arc<Campaign>>,
     /// Until when an Instance is held by a campaign that was played.
     held: HashMap<(String, String), Timestamp>,
 }
@@ -87,7 +87,7 @@ impl World {
             "Campaign" => {
                 let mut read: Campaign = serde_json::from_value(object).map_err(unreadable)?;
                 read.metadata.uid.get_or_insert_with(|| name.clone());
-                self.campaigns.push(read);
+                self.campaigns.push(Arc::new(read));
             }
             _ => {}
         }
@@ -101,16 +101,14 @@ impl World {
             let first = campaign.spec.waves.first().and_then(|wave| wave.not_before.as_ref());
             first.map_or(from, |at| at.0.max(from))
         };
-        let mut campaigns = std::mem::take(&mut self.campaigns);
+        let mut campaigns = self.campaigns.clone();
         campaigns.sort_by_key(|campaign| (begins(campaign), campaign.metadata.name.clone()));
         self.settle();
         let schedules = campaigns.iter().filter_map(|campaign| {
             let schedule = self.play(campaign, conduct, begins(campaign), until)?;
             Some((campaign.metadata.name.clone().unwrap_or_default(), schedule))
         });
-        let schedules = schedules.collect();
-        self.campaigns = campaigns;
-        schedules
+        schedules.collect()
     }
 
     /// Instances of whose state nothing is known are where they should be.
@@ -216,6 +214,10 @@ impl Objects for World {
 
     fn freezes(&self) -> Vec<(String, ChangeFreezeSpec)> {
         self.freezes.iter().map(|(name, spec)| (name.clone(), spec.clone())).collect()
+    }
+
+    fn campaigns(&self) -> Vec<Arc<Campaign>> {
+        self.campaigns.clone()
     }
 
     fn deferrals(&self) -> Vec<Arc<Deferral>> {

@@ -10,7 +10,9 @@ use gotocloud_api::{
 };
 use gotocloud_planner::{
     campaign::{
-        self, Board, FIELD_MANAGER, Lane, Opening, Progress, Rehearsing, Standing, Target, decide,
+        self, Board, FIELD_MANAGER, Lane, Opening, Progress, Rehearsing, Standing, Target,
+        claims::Claims,
+        decide,
         standing::{self, Asker, Goal},
     },
     path::{NoWay, StepFacts},
@@ -20,7 +22,7 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::{apis::meta::v1::Time, util::intstr::IntOrString};
 use serde_json::json;
 use stateright::{Model, Property};
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 pub const LIMIT: &str = "no more at once than may be";
 pub const FAILURES: &str = "nothing begins once more failed than may";
@@ -210,7 +212,7 @@ impl Fleet {
 
     fn standing(&self, place: &Place, spec: &CampaignSpec, campaign: usize, wave: usize) -> Standing {
         let goal = Goal::Release(release(self.goal()));
-        let asker = Asker { spec, uid: UIDS[campaign], goal: &goal };
+        let asker = Asker { spec, uid: UIDS[campaign], goal: &goal, claims: &CLAIMS, now: now() };
         let instance = self.instance(place);
         let owner = match (place.pinned, place.asked) {
             (Some(_), _) => Some("kubectl"),
@@ -632,6 +634,16 @@ static SPEC: LazyLock<CampaignSpec> = LazyLock::new(|| {
     let wave = |name: &str| json!({"name": name, "targets": {"selector": {}}, "maxConcurrent": 1, "maxFailures": 0});
     let spec = json!({"application": "app", "state": "Running", "upgrade": {"release": "r1"}, "waves": [wave("w0"), wave("w1")]});
     serde_json::from_value(spec).unwrap()
+});
+
+/// Both campaigns go on.
+static CLAIMS: LazyLock<Claims> = LazyLock::new(|| {
+    let campaign = |uid: &&str| {
+        let mut campaign = gotocloud_api::Campaign::new(uid, SPEC.clone());
+        campaign.metadata.uid = Some((*uid).to_owned());
+        Arc::new(campaign)
+    };
+    Claims::of(&UIDS.iter().map(campaign).collect::<Vec<_>>())
 });
 
 static INSTANCE: LazyLock<Instance> = LazyLock::new(|| {

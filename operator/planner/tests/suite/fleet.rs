@@ -103,3 +103,18 @@ fn a_release_that_is_gone_to_or_may_be_gone_back_to_is_in_use() {
     world.run();
     assert_eq!(used(&world), [0, 0, 1]);
 }
+
+#[test]
+fn an_establishment_whose_time_zone_or_window_cannot_be_read_is_not_ready() {
+    let world = World::plain().at_rest();
+    let status = |spec: serde_json::Value| {
+        let mut one = world.establishments[0].clone();
+        one.spec = serde_json::from_value(spec).unwrap();
+        fleet::establishment(&one, world.instances.values(), &world.establishments, world.now).conditions
+    };
+    let bad_zone = status(serde_json::json!({"displayName": "E", "timeZone": "Europe/Pari"}));
+    assert_eq!(told(&bad_zone), ["Ready False CalendarInvalid", "Stalled True CalendarInvalid"]);
+    assert!(bad_zone[0].message.contains("Europe/Pari"), "{}", bad_zone[0].message);
+    let bad_window = status(serde_json::json!({"displayName": "E", "windows": [{"from": "25:00", "to": "26:00"}]}));
+    assert_eq!(told(&bad_window)[0], "Ready False CalendarInvalid");
+}

@@ -4,6 +4,7 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)] // A test fails by panicking.
 
 mod autoscaling;
+mod campaigns;
 mod convergence;
 mod crash;
 mod database;

@@ -1,0 +1,103 @@
+//! Which campaigns go on, and so hold the instances that they have begun?
+//!
+//! A claim is `spec.rollout` of an Instance. Whether it holds is derived from its campaign at every look, so that it ends
+//! with its holder: a campaign that is over, gone or unknown holds nothing.
+
+use gotocloud_api::{Campaign, CampaignSpec, CampaignStatus, Instance, campaign::CampaignPhase, upgrade::Rollout};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+/// The campaigns that go on.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Claims {
+    /// Their names, by their uids.
+    going: BTreeMap<String, String>,
+    /// What those that upgrade bring: uid, application, namespace, release.
+    brought: BTreeSet<(String, String, String, String)>,
+}
+
+impl Claims {
+    /// Those of `campaigns` that go on.
+    pub fn of(campaigns: &[Arc<Campaign>]) -> Self {
+        let going: Vec<_> = campaigns.iter().filter(|one| !is_over(one)).cloned().collect();
+        Self::going(&going)
+    }
+
+    /// Those of `campaigns`, all of which go on.
+    pub(crate) fn going(campaigns: &[Arc<Campaign>]) -> Self {
+        let mut claims = Self::default();
+        for campaign in campaigns {
+            let (Some(name), Some(uid)) = (&campaign.metadata.name, &campaign.metadata.uid) else { continue };
+            claims.going.insert(uid.clone(), name.clone());
+            let CampaignSpec { application, namespace, upgrade, .. } = &campaign.spec;
+            if let Some(upgrade) = upgrade {
+                let brought = (uid.clone(), application.clone(), namespace.clone(), upgrade.release.clone());
+                claims.brought.insert(brought);
+            }
+        }
+        claims
+    }
+
+    /// Does the campaign that made a claim go on?
+    pub fn goes_on(&self, rollout: &Rollout) -> bool {
+        self.going.get(&rollout.uid).is_some_and(|name| *name == rollout.campaign)
+    }
+
+    /// Does a campaign other than that of `uid` bring the Release to the application's instances of that namespace?
+    pub fn is_brought_by_another(&self, uid: &str, application: &str, namespace: &str, release: &str) -> bool {
+        self.brought.iter().any(|(other, app, hub, brought)| {
+            other != uid && app == application && hub == namespace && brought == release
+        })
+    }
+}
+
+/// Has a campaign ended, and is that known of its present spec?
+pub fn is_over(campaign: &Campaign) -> bool {
+    is_over_by(campaign, campaign.status.as_ref())
+}
+
+/// The same, by a status that the watch may not show yet.
+pub(crate) fn is_over_by(campaign: &Campaign, status: Option<&CampaignStatus>) -> bool {
+    status.is_some_and(|status| {
+        status.observed_generation == campaign.metadata.generation
+            && matches!(status.phase, CampaignPhase::Completed | CampaignPhase::Aborted)
+    })
+}
+
+/// Does an Instance still ask for what its claim wanted? A person's later edit ends the claim.
+pub(crate) fn is_asked_for(instance: &Instance, rollout: &Rollout) -> bool {
+    instance.spec.release.as_ref() == Some(&rollout.wants) || instance.spec.stage.to_string() == rollout.wants
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn campaign(name: &str, status: &Value) -> Arc<Campaign> {
+        let spec = json!({"application": "app", "upgrade": {"release": "r2"}, "waves": []});
+        let metadata = json!({"name": name, "uid": format!("uid-{name}"), "generation": 3});
+        let all = json!({"apiVersion": "gotocloud.amue.fr/v1alpha1", "kind": "Campaign", "metadata": metadata,
+            "spec": spec, "status": status});
+        Arc::new(serde_json::from_value(all).unwrap())
+    }
+
+    fn claim(campaign: &str, uid: &str) -> Rollout {
+        Rollout { campaign: campaign.into(), uid: uid.into(), wave: "w".into(), attempt: 1, wants: "r2".into() }
+    }
+
+    #[test]
+    fn a_claim_ends_with_its_campaign() {
+        let over = json!({"phase": "Completed", "observedGeneration": 3});
+        let opened_again = json!({"phase": "Completed", "observedGeneration": 2});
+        let all = [campaign("over", &over), campaign("again", &opened_again), campaign("new", &Value::Null)];
+        let claims = Claims::of(&all);
+
+        assert!(claims.goes_on(&claim("new", "uid-new")) && claims.goes_on(&claim("again", "uid-again")));
+        assert!(!claims.goes_on(&claim("over", "uid-over")), "it is over");
+        assert!(!claims.goes_on(&claim("new", "uid-of-old")), "the one of old is gone, and another has its name");
+        assert!(!claims.goes_on(&claim("unknown", "bogus")));
+    }
+}

@@ -1,0 +1,86 @@
+//! Which wave begins, and who of it?
+
+use super::{application, at, campaign_of, decided, establishment, fleet, release_object, runs};
+use gotocloud_api::{Campaign, CampaignStatus, campaign::CampaignPhase};
+use gotocloud_planner::{
+    campaign::{
+        Moves, View,
+        report::{Detail, Facts, Untold, report},
+        waves::{Wait, may_begin},
+    },
+    simulate,
+};
+use serde_json::{Value, json};
+
+fn one_instance() -> simulate::World {
+    fleet(&[
+        application(),
+        release_object("app-2", "2.0", &json!({})),
+        release_object("app-3", "3.0", &json!({})),
+        establishment("e", &json!({})),
+        runs("i", "e", "app-2", &json!({}), &json!({})),
+    ])
+}
+
+fn told(campaign: &Campaign, view: &View, moves: &Moves) -> CampaignStatus {
+    let facts = Facts {
+        board: &view.board,
+        moves,
+        untold: &Untold::default(),
+        changes: &[],
+        findings: &view.findings,
+        is_valid: view.is_valid(),
+        schedule: None,
+        detail: &|_: &str| Detail::default(),
+    };
+    report(campaign, &facts, at("2026-06-01T00:00:00Z"))
+}
+
+/// A canary that nobody is in, with what `more` says, before the wave of all.
+fn with_an_empty_canary(more: &Value) -> Campaign {
+    let canary = super::merged(json!({"name": "canary", "targets": {"cohort": "Canary"}}), more);
+    campaign_of("c", &json!({"waves": [canary, {"name": "rest", "targets": {"selector": {}}}]}))
+}
+
+#[test]
+fn a_watched_canary_without_targets_lets_nobody_pass() {
+    let gate = json!([{"name": "well", "healthCheck": "WorkloadReady"}]);
+    for watched in [json!({"soak": "1h"}), json!({"gates": gate}), json!({"approval": "Manual"})] {
+        let campaign = with_an_empty_canary(&watched);
+        let (moves, view) = decided(&campaign, &[], &one_instance(), at("2026-06-01T00:00:00Z"));
+        assert_eq!((moves.start, moves.begin.len()), (None, 0), "{watched}");
+
+        let status = told(&campaign, &view, &moves);
+        let waits = status.waves[0].waits_for.as_deref().unwrap();
+        assert!(waits.contains("nobody is in wave canary") && waits.contains("mayBeEmpty"), "{waits}");
+        assert!(!waits.contains("set approved"), "it asks nobody for approval");
+    }
+}
+
+#[test]
+fn a_wave_that_may_be_empty_is_passed_over_and_asks_nobody() {
+    let campaign = with_an_empty_canary(&json!({"soak": "1h", "approval": "Manual", "mayBeEmpty": true}));
+    let (moves, view) = decided(&campaign, &[], &one_instance(), at("2026-06-01T00:00:00Z"));
+    assert_eq!(moves.start, Some(1));
+    assert_eq!(told(&campaign, &view, &moves).waves[0].waits_for, None);
+}
+
+#[test]
+fn an_empty_wave_that_watches_nobody_is_done_at_once() {
+    let (moves, _) = decided(&with_an_empty_canary(&json!({})), &[], &one_instance(), at("2026-06-01T00:00:00Z"));
+    assert_eq!(moves.start, Some(0));
+}
+
+/// A misspelt selector is no success.
+#[test]
+fn a_campaign_in_whose_waves_nobody_is_waits_and_says_so() {
+    let waves = json!([{"name": "w", "targets": {"selector": {"matchLabels": {"cohort": "misspelt"}}}}]);
+    let campaign = campaign_of("c", &json!({"waves": waves}));
+    let (moves, view) = decided(&campaign, &[], &one_instance(), at("2026-06-01T00:00:00Z"));
+
+    assert_eq!(may_begin(&campaign.spec, &view.board, 0, true, at("2026-06-01T00:00:00Z")), Err(Wait::NoTargets));
+    let status = told(&campaign, &view, &moves);
+    assert_eq!(status.phase, CampaignPhase::Running);
+    let message = &status.conditions[0].message;
+    assert!(message.contains("nobody is in any of its waves"), "{message}");
+}

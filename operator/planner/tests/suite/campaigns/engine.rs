@@ -1,0 +1,305 @@
+//! All campaigns together: the engine that carries them on, before a small API server.
+
+use super::{application, at, campaign_of, establishment, merged, object, release_object, runs};
+use gotocloud_api::{Campaign, CampaignStatus, campaign::DecisionVerb};
+use gotocloud_planner::{
+    campaign::{
+        Engine, Standing,
+        engine::{Effect, Event, Outcome, Seen, Write},
+    },
+    simulate,
+};
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+/// What the API server does with a write.
+type Answering = fn(&Write) -> Outcome;
+
+/// An API server that takes what names the version it has, and an engine before it.
+struct Hub {
+    engine: Engine,
+    objects: Vec<Value>,
+    instances: BTreeMap<String, Value>,
+    campaigns: BTreeMap<String, Campaign>,
+    now: Timestamp,
+    answer: Answering,
+    /// All writes, by campaign and instance.
+    written: Vec<(String, String)>,
+}
+
+impl Hub {
+    fn new(objects: Vec<Value>, campaigns: Vec<Campaign>, now: &str) -> Self {
+        let (instances, objects): (Vec<Value>, Vec<Value>) =
+            objects.into_iter().partition(|one| one["kind"] == "Instance");
+        let name = |one: &Value| one["metadata"]["name"].as_str().unwrap().to_owned();
+        Self {
+            engine: Engine::default(),
+            objects,
+            instances: instances.into_iter().map(|one| (name(&one), one)).collect(),
+            campaigns: campaigns.into_iter().map(|one| (one.metadata.name.clone().unwrap(), one)).collect(),
+            now: at(now),
+            answer: |_| Outcome::Accepted,
+            written: Vec::new(),
+        }
+    }
+
+    fn world(&self) -> simulate::World {
+        let mut all: Vec<Value> = self.objects.iter().chain(self.instances.values()).cloned().collect();
+        all.extend(self.campaigns.values().map(|one| serde_json::to_value(one).unwrap()));
+        super::fleet(&all)
+    }
+
+    /// Gives the engine what happened, and does what it wants until it wants nothing more.
+    fn happens(&mut self, event: Event) {
+        let mut events = vec![event];
+        for _ in 0..50 {
+            let effects = self.engine.handle(std::mem::take(&mut events), &self.world(), self.now);
+            if effects.is_empty() {
+                return;
+            }
+            // All decisions of one look are made before any is answered.
+            events.extend(effects.into_iter().map(|effect| self.perform(effect)));
+        }
+        panic!("it does not come to rest");
+    }
+
+    fn perform(&mut self, effect: Effect) -> Event {
+        match effect {
+            Effect::Tell { campaign, status, .. } => {
+                self.campaigns.get_mut(&campaign).unwrap().status = Some(*status);
+                Event::Told { campaign, is_written: true }
+            }
+            Effect::Write(write) => {
+                self.written.push((write.campaign.clone(), write.name.clone()));
+                let outcome = (self.answer)(&write);
+                let outcome = if outcome == Outcome::Accepted { self.apply(&write) } else { outcome };
+                Event::Answered { id: write.id, outcome }
+            }
+        }
+    }
+
+    fn apply(&mut self, write: &Write) -> Outcome {
+        let Some(instance) = self.instances.get_mut(&write.name) else { return Outcome::Lost };
+        if write.body["metadata"]["resourceVersion"] != instance["metadata"]["resourceVersion"] {
+            return Outcome::Conflict;
+        }
+        let version: u32 = instance["metadata"]["resourceVersion"].as_str().unwrap().parse().unwrap();
+        instance["metadata"]["resourceVersion"] = json!((version + 1).to_string());
+        instance["spec"] = merged(instance["spec"].clone(), &write.body["spec"]);
+        Outcome::Accepted
+    }
+
+    fn starts(&mut self) {
+        self.happens(Event::Seen(Seen::Everything));
+    }
+
+    fn passes(&mut self, length: SignedDuration) {
+        self.now += length;
+        self.happens(Event::Beat);
+    }
+
+    fn status(&self, campaign: &str) -> &CampaignStatus {
+        self.campaigns[campaign].status.as_ref().unwrap()
+    }
+
+    fn standing(&self, campaign: &str, target: &str) -> Standing {
+        self.engine.board(campaign).unwrap().target(target).unwrap().standing.clone()
+    }
+}
+
+fn catalogue() -> Vec<Value> {
+    vec![
+        application(),
+        release_object("app-1", "1.0", &json!({})),
+        release_object("app-2", "2.0", &json!({})),
+        release_object("app-3", "3.0", &json!({})),
+        establishment("e", &json!({})),
+    ]
+}
+
+fn fleet_of(more: Vec<Value>) -> Vec<Value> {
+    let mut all = catalogue();
+    all.extend(more);
+    all
+}
+
+#[test]
+fn two_campaigns_that_decide_at_the_same_moment_do_not_both_take_an_instance() {
+    let window = json!([{"from": "21:00", "to": "23:00"}]);
+    let a = campaign_of("a", &json!({"upgrade": {"release": "app-2"}, "windows": window}));
+    let b = campaign_of("b", &json!({"windows": window}));
+    let objects = fleet_of(vec![runs("i", "e", "app-1", &json!({}), &json!({}))]);
+    let mut hub = Hub::new(objects, vec![a, b], "2026-01-01T12:00:00Z");
+    hub.starts();
+    assert_eq!(hub.written, []);
+
+    // The window opens: one look, no news of any Instance.
+    hub.passes(SignedDuration::from_hours(8));
+    assert_eq!(hub.written, [("a".into(), "i".into())]);
+    assert!(matches!(hub.standing("b", "i"), Standing::Blocked(why) if why.contains("the campaign a holds it")));
+}
+
+#[test]
+fn a_deferral_counts_though_the_wave_before_had_nothing_to_do() {
+    let mut deferral = object(
+        "Deferral",
+        "d",
+        &json!({"establishment": "f", "campaign": "c", "until": "2026-01-10T00:00:00Z", "reason": "exams"}),
+    );
+    deferral["metadata"]["namespace"] = json!("f-people");
+    let objects = fleet_of(vec![
+        establishment("f", &json!({"namespace": "f-people"})),
+        runs("canary", "e", "app-3", &json!({}), &json!({})),
+        runs("i", "f", "app-2", &json!({}), &json!({})),
+        deferral,
+    ]);
+    let waves =
+        json!([{"name": "canary", "targets": {"names": ["canary"]}}, {"name": "rest", "targets": {"names": ["i"]}}]);
+    let campaign = campaign_of("c", &json!({"maxDeferralDays": 30, "waves": waves}));
+    let mut hub = Hub::new(objects, vec![campaign], "2026-01-01T00:00:00Z");
+
+    hub.starts();
+    assert!(hub.status("c").waves[1].started_at.is_some(), "the canary's wave had nothing to do");
+    hub.passes(SignedDuration::from_secs(5));
+    assert_eq!(hub.written, [], "it is deferred");
+    hub.passes(SignedDuration::from_hours(10 * 24));
+    assert_eq!(hub.written, [("c".into(), "i".into())]);
+}
+
+#[test]
+fn what_the_api_server_refuses_is_told_once_in_its_own_words_and_fails_in_the_end() {
+    let objects = fleet_of(vec![
+        runs("a", "e", "app-2", &json!({}), &json!({})),
+        runs("b", "e", "app-2", &json!({}), &json!({})),
+    ]);
+    let waves = json!([{"name": "w", "targets": {"selector": {}}, "maxConcurrent": 2, "maxFailures": 1}]);
+    let mut hub = Hub::new(objects, vec![campaign_of("c", &json!({"waves": waves}))], "2026-01-01T00:00:00Z");
+    hub.answer = |write| match write.name.as_str() {
+        "a" => Outcome::Refused { code: 403, message: "admission webhook denied it: no change on Thursdays".into() },
+        _ => Outcome::Accepted,
+    };
+
+    hub.starts();
+    let standing = hub.standing("c", "a");
+    let Standing::Blocked(why) = &standing else { panic!("{standing:?}") };
+    assert!(why.contains("no change on Thursdays") && why.contains("403") && why.contains("Instance a"), "{why}");
+    assert!(hub.written.contains(&("c".into(), "b".into())), "the others go on");
+
+    for _ in 0..120 {
+        hub.passes(SignedDuration::from_secs(20));
+    }
+    assert!(matches!(hub.standing("c", "a"), Standing::Failed(why) if why.contains("no change on Thursdays")));
+    let tries = hub.written.iter().filter(|(_, name)| name == "a").count();
+    assert!((2..=10).contains(&tries), "{tries} tries in forty minutes");
+    let decisions = &hub.status("c").decisions;
+    let held = decisions.iter().filter(|one| one.verb == DecisionVerb::Hold && one.actor == "the API server").count();
+    let begun = decisions.iter().filter(|one| one.reason.contains("begins a")).count();
+    assert_eq!((held, begun), (1, 0), "{decisions:?}");
+
+    // A person mends it, and has it tried again.
+    hub.answer = |_| Outcome::Accepted;
+    let campaign = hub.campaigns.get_mut("c").unwrap();
+    campaign.spec.retry_failed = 1;
+    campaign.metadata.generation = Some(2);
+    hub.instances.get_mut("b").unwrap()["status"]["release"]["name"] = json!("app-3");
+    hub.happens(Event::Seen(Seen::Campaign("c".into())));
+    assert!(
+        matches!(hub.standing("c", "a"), Standing::Running { .. } | Standing::Pending),
+        "{:?}",
+        hub.standing("c", "a")
+    );
+}
+
+#[test]
+fn a_write_whose_answer_is_lost_keeps_its_place_until_the_instance_is_seen() {
+    let objects = fleet_of(vec![
+        runs("a", "e", "app-2", &json!({}), &json!({})),
+        runs("b", "e", "app-2", &json!({}), &json!({})),
+    ]);
+    let mut hub = Hub::new(objects, vec![campaign_of("c", &json!({}))], "2026-01-01T00:00:00Z");
+    hub.answer = |_| Outcome::Lost;
+    hub.starts();
+    hub.passes(SignedDuration::from_secs(5));
+    assert_eq!(hub.written, [("c".into(), "a".into())], "one at once, and a may be under way");
+
+    // It was not written: the watch shows it as it was.
+    hub.answer = |_| Outcome::Accepted;
+    hub.happens(Event::Seen(Seen::Instance("gotocloud".into(), "a".into())));
+    assert_eq!(hub.written, [("c".into(), "a".into()), ("c".into(), "a".into())]);
+}
+
+#[test]
+fn after_a_restart_what_other_campaigns_change_counts_against_the_limits_of_places() {
+    let place = json!({"platform": "paris"});
+    let claimed = |name: &str| {
+        let claim =
+            gotocloud_api::upgrade::Rollout { campaign: "z".into(), uid: "uid-z".into(), ..super::by("z", "app-3") };
+        let spec = merged(place.clone(), &json!({"release": "app-3", "rollout": claim}));
+        runs(name, "e", "app-2", &spec, &json!({}))
+    };
+    let objects = fleet_of(vec![claimed("of-z"), runs("of-a", "e", "app-2", &place, &json!({}))]);
+    let started = |name: &str, target: &str| {
+        let waves = json!([{"name": "w", "targets": {"names": [target]}}]);
+        let mut campaign = campaign_of(name, &json!({"waves": waves, "maxConcurrentPerPlatform": 1}));
+        campaign.status = Some(super::begun(&["w"]));
+        campaign
+    };
+    let mut hub = Hub::new(objects, vec![started("a", "of-a"), started("z", "of-z")], "2026-01-01T00:00:00Z");
+    hub.starts();
+    assert_eq!(hub.written, [], "a decides before z, and z has one on the platform");
+}
+
+#[test]
+fn a_rehearsal_that_expires_while_its_target_waits_is_noticed() {
+    let rehearsal = json!({"from": "app-2", "to": "app-3", "path": ["app-3"], "phase": "Done",
+        "since": "2026-01-01T00:00:00Z", "startedAt": "2026-01-01T00:00:00Z", "finishedAt": "2026-01-01T00:00:00Z"});
+    let objects = vec![
+        application(),
+        release_object("app-2", "2.0", &json!({})),
+        release_object("app-3", "3.0", &json!({"rehearsedWithinDays": 7})),
+        establishment("e", &json!({})),
+        runs("a", "e", "app-2", &json!({"rehearse": "app-3"}), &json!({"rehearsal": rehearsal})),
+    ];
+    let window = json!([{"days": ["Tuesday"], "from": "21:00", "to": "23:00"}]);
+    // A Monday; the next window is on the day after; then nothing of it changes until the window of the 13th.
+    let mut hub = Hub::new(objects, vec![campaign_of("c", &json!({"windows": window}))], "2026-01-05T00:00:00Z");
+    hub.starts();
+    hub.now = at("2026-01-13T20:30:00Z");
+    hub.happens(Event::Time);
+    assert_eq!(hub.written, []);
+    assert!(matches!(hub.standing("c", "a"), Standing::Blocked(why) if why.contains("rehearsal")));
+}
+
+#[test]
+fn what_holds_an_instance_lets_it_go_when_its_campaign_is_over() {
+    let claim = super::by("old", "app-2");
+    let objects = fleet_of(vec![runs("i", "e", "app-1", &json!({"release": "app-2", "rollout": claim}), &json!({}))]);
+    let old = campaign_of("old", &json!({"upgrade": {"release": "app-2"}}));
+    let mut objects_with_fields = objects;
+    objects_with_fields.last_mut().unwrap()["metadata"]["managedFields"] = json!([{"manager": "gotocloud-campaign",
+        "operation": "Apply", "fieldsV1": {"f:spec": {"f:release": {}, "f:rollout": {}}}}]);
+    let mut hub = Hub::new(objects_with_fields, vec![old, campaign_of("new", &json!({}))], "2026-01-01T00:00:00Z");
+    hub.starts();
+    assert!(hub.written.iter().all(|(campaign, _)| campaign != "new"));
+
+    hub.campaigns.remove("old");
+    hub.happens(Event::Seen(Seen::Campaign("old".into())));
+    assert_eq!(hub.written.last(), Some(&("new".into(), "i".into())));
+}
+
+#[test]
+fn an_instance_whose_name_would_be_too_long_is_told_and_not_tried() {
+    let long = "universite-de-technologie-de-belfort-montbeliard-sevenans";
+    let objects = fleet_of(vec![establishment(long, &json!({"homePlatform": "site", "sizeClass": "Small"}))]);
+    let waves = json!([{"name": "w", "targets": {"names": [long]}}]);
+    let mut campaign = campaign_of("c", &json!({"waves": waves}));
+    campaign.spec.upgrade = None;
+    campaign.spec.provision = serde_json::from_value(json!({"release": "app-3"})).unwrap();
+    let mut hub = Hub::new(objects, vec![campaign], "2026-01-01T00:00:00Z");
+    hub.starts();
+    hub.passes(SignedDuration::from_secs(5));
+    assert_eq!(hub.written, []);
+    let waits = hub.status("c").waves[0].waits_for.clone().unwrap();
+    assert!(waits.contains(long) && waits.contains("characters"), "{waits}");
+}
