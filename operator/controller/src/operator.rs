@@ -148,12 +148,13 @@ impl Process {
             tracing::info!(me, "holds the Lease: acting");
             self.metrics.leader.set(1);
 
-            let work = match &mut work {
-                Some(work) => work,
-                None => tokio::select! {
+            let work = if let Some(work) = &mut work {
+                work
+            } else {
+                tokio::select! {
                     begun = self.begin() => work.insert(begun),
                     () = stopped(stop.clone()) => break,
-                },
+                }
             };
             let is_told_to_stop = tokio::select! {
                 () = work.lead(stop.clone()) => true,

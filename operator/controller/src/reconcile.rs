@@ -301,6 +301,11 @@ async fn pass(context: &Context, who: &InstanceRef, instance: Arc<Instance>) -> 
     let aside: Vec<_> = plan.aside.iter().collect();
     let (_, aside) = context.executor.carry_out(&instance, who, &aside).await;
     context.metrics().duration.with_label_values(&["execute"]).observe(begun.elapsed().as_secs_f64());
+    // Told here: the Instance may be let go in this very pass, and a report may be put off.
+    for left in &done.left {
+        let reason = Reason::DatabaseRefused.to_string();
+        context.publish(&instance.object_ref(&()), "Delete", true, reason, left).await;
+    }
     if removal == Removal::Allowed && failure.is_none() {
         context.memory().ledger.done(&who.to_string(), Timestamp::now());
     }
@@ -318,7 +323,6 @@ async fn pass(context: &Context, who: &InstanceRef, instance: Arc<Instance>) -> 
         applied: after.children.iter().map(|child| (child.key.clone(), child.applied.to_string())).collect(),
         removal: (removals > 0).then(|| removal.clone()),
         database_assured: done.database_assured.is_some(),
-        left: done.left,
         aside,
     };
     let now = context.clock.now();

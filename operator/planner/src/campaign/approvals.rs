@@ -53,6 +53,7 @@ mod tests {
         Arc::new(campaign)
     }
 
+    #[allow(clippy::needless_pass_by_value)] // reads best with a literal
     fn approval(name: &str, made: &str, spec: Value) -> Arc<Approval> {
         let metadata = json!({"name": name, "creationTimestamp": made});
         Arc::new(serde_json::from_value(json!({"metadata": metadata, "spec": spec})).unwrap())

@@ -186,11 +186,13 @@ fn a_database_that_an_instance_ran_on_is_not_made_anew_unless_a_person_asks() {
     assert!(ensure(&never_ran, &gone, "SCRAM").is_ok());
 }
 
+/// What is changed of what a server says.
+type Change = fn(&mut Facts);
+
 #[test]
 fn what_changed_since_it_was_made_sure_of_is_seen() {
     let assured = Assured { fingerprint: known().fingerprint(), oid: 16384 };
     assert!(is_as_assured(&known(), &own(), &assured));
-    type Change = fn(&mut Facts);
     let changed: [(&str, Change); 7] = [
         ("the database is gone", |facts| facts.database = None),
         ("the role is gone", |facts| facts.role = None),

@@ -39,8 +39,6 @@ pub struct Outcome {
     pub removal: Option<Removal>,
     /// Was the database made sure of?
     pub database_assured: bool,
-    /// What was left on a database server, since it is not proven to be the Instance's own: a sentence each.
-    pub left: Vec<String>,
     /// What failed of what was done for a rehearsal.
     pub aside: Option<Failure>,
 }
@@ -110,15 +108,9 @@ pub fn report(snapshot: &Snapshot<'_>, plan: &Plan<'_>, outcome: &Outcome, now: 
         }
         (Verdict::Proceed | Verdict::Refused(_) | Verdict::Tracked | Verdict::NeedsPinned(_), _) => {}
     }
-    let mut events = events(&before, &status);
-    events.extend(outcome.left.iter().map(|left| left_behind(left)));
+    let events = events(&before, &status);
     let presses = presses(&before, &status);
     Report { status, events, presses }
-}
-
-/// Tells what a deletion leaves on a database server.
-fn left_behind(left: &str) -> Event {
-    Event { warning: true, reason: Reason::DatabaseRefused, message: left.to_owned() }
 }
 
 /// Does the step from one status to the other tell something that others act on?

@@ -266,8 +266,14 @@ fn withdrawn(record: &UpgradeStatus, now: Timestamp) -> UpgradeStatus {
 
 /// Did a migration that cannot be undone begin, and not end well? Then neither release can run on the data.
 pub(crate) fn is_half_way(record: &UpgradeStatus) -> bool {
-    record.phase == UpgradePhase::Failed
-        && record.migration.is_some()
+    if record.phase != UpgradePhase::Failed {
+        return false;
+    }
+    // In records of older operators only what cannot be undone was backed up before.
+    if let Some(end) = record.path.get(record.step_index()) {
+        return record.backup.is_some() && *end != record.active;
+    }
+    record.migration.is_some()
         && record.present_step().is_some_and(UpgradeStep::is_irreversible)
         && record.step_end() != record.active
 }

@@ -258,13 +258,3 @@ fn pods_of_what_is_deleted_do_not_wait_for_the_database_server() {
     assert!(world.cluster.of_kind(Kind::Deployment).is_empty());
     assert!(!world.cluster.databases.is_empty(), "its database waits for the server");
 }
-
-#[test]
-fn what_a_deletion_leaves_on_a_server_is_told_and_holds_nothing_up() {
-    let mut world = deleted(World::plain().at_rest(), Delete);
-    world.left = vec!["on db:5432 the role app_a was not made for this Instance: it is left as it is".into()];
-    let rounds = world.run();
-    assert!(is_gone(&world));
-    let told: Vec<_> = rounds.iter().flat_map(|round| &round.events).filter(|event| event.warning).collect();
-    assert!(told.iter().any(|event| event.message == world.left[0]), "{told:?}");
-}

@@ -3,7 +3,6 @@
 //! Modelled: resource versions, conflicts, server-side apply with ownership of fields, merge patches, the status
 //! subresource, generations, finalizers, namespaces on their way out, defaults that decide something, the admission rules
 //! of the chart in spirit. Not modelled: who may do what, schemas, the ownership of the status of Kubernetes' own kinds.
-//! `tests/conformance.rs` holds it to the real one.
 
 mod admission;
 pub mod path;
@@ -347,7 +346,12 @@ impl Server {
             Some(before) if *owners[before].fields == fields => {}
             Some(before) => owners[before].fields = Rc::new(fields),
             None => {
-                owners.push(Owner { manager: by.to_owned(), applies: true, of_status: status, fields: Rc::new(fields) })
+                owners.push(Owner {
+                    manager: by.to_owned(),
+                    applies: true,
+                    of_status: status,
+                    fields: Rc::new(fields),
+                });
             }
         }
         self.store(by, at, &live, object, owners)

@@ -202,7 +202,6 @@ fn one(
         applied: after.children.iter().map(|child| (child.key.clone(), child.applied.to_string())).collect(),
         removal: (removals > 0).then(|| removal.clone()),
         database_assured: pass.database_assured.is_some(),
-        left: Vec::new(),
         aside,
     };
     let report = instance::report(&after, &plan, &outcome, now);

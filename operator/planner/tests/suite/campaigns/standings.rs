@@ -42,7 +42,7 @@ fn a_campaign_holds_what_it_begins_for_as_long_as_it_goes_on() {
     let stands =
         |going: &[_], rollout: &Rollout| stands(&spec, "uid-now", going, &claimed(rollout), Some(FIELD_MANAGER));
     let winter = by("winter", "app-2");
-    assert!(matches!(stands(&[going.clone()], &winter), Standing::Blocked(why) if why.contains("winter")));
+    assert!(matches!(stands(std::slice::from_ref(&going), &winter), Standing::Blocked(why) if why.contains("winter")));
     assert_eq!(stands(&[over], &winter), Standing::Pending, "it is over");
     assert_eq!(stands(&[of_another_uid], &winter), Standing::Pending, "another has its name");
     assert_eq!(stands(&[], &winter), Standing::Pending, "it is gone");

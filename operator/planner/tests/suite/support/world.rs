@@ -41,8 +41,6 @@ pub struct World {
     pub removal: Removal,
     /// What a step fails with.
     pub failing: Failing,
-    /// What the database server leaves of what is dropped or sealed.
-    pub left: Vec<String>,
     /// How many steps the next round gets through before the process dies.
     pub dies_after: Option<usize>,
     /// Is the namespace that is removed gone at once? Else it is terminating until [`World::finish_deletions`].
@@ -118,7 +116,6 @@ impl World {
             terms: Terms::default(),
             gates: Gates::True,
             failing: Box::new(|_| None),
-            left: Vec::new(),
             dies_after: None,
             namespaces_linger: false,
             is_reversed: false,
@@ -277,8 +274,6 @@ impl World {
             done.extend(result.is_ok().then(|| in_words(step)));
             result.err()
         });
-        let asks_to_let_go = |line: &String| line.starts_with("drop database") || line.starts_with("seal database");
-        let left = if done.iter().any(asks_to_let_go) { self.left.clone() } else { Vec::new() };
         let database_assured = assured_now.is_some();
         if let Some(assured) = assured_now {
             self.memory.assured.insert(who.to_owned(), assured);
@@ -290,7 +285,6 @@ impl World {
             applied: after.children.iter().map(|one| (one.key.clone(), one.applied.to_string())).collect(),
             removal: (wished > 0).then(|| self.removal.clone()),
             database_assured,
-            left,
             aside,
         };
         let report = instance::report(&after, &plan, &outcome, self.now);
