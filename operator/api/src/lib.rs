@@ -67,6 +67,8 @@ pub mod selector {
 pub const GROUP: &str = "gotocloud.amue.fr";
 /// The one version served.
 pub const VERSION: &str = "v1alpha1";
+/// The `observedGeneration` of an object that nobody has looked at yet: its status has it from birth.
+pub const NEVER_SEEN: i64 = -1;
 
 /// Every definition to install, in the order `kubectl apply` should see them.
 pub fn definitions() -> Vec<CustomResourceDefinition> {
@@ -125,7 +127,7 @@ fn begin_unobserved(value: &mut Value) {
     for version in versions.into_iter().flatten() {
         let status = version.pointer_mut("/schema/openAPIV3Schema/properties/status");
         if let Some(status) = status.filter(|status| status.pointer("/properties/observedGeneration").is_some()) {
-            status["default"] = serde_json::json!({"observedGeneration": -1});
+            status["default"] = serde_json::json!({"observedGeneration": NEVER_SEEN});
         }
     }
 }

@@ -341,10 +341,11 @@ fn decisions(
         decisions.push(Decision { at: whole_seconds(now), verb, subject, actor: actor.to_owned(), reason });
     };
     let name_of = |wave: usize| spec.waves.get(wave).map(|wave| wave.name.clone()).unwrap_or_default();
-    // A process that starts anew sees for the first time what was told long ago.
+    // A process that starts anew sees for the first time what was told long ago. A status from birth tells nothing yet.
+    let was_told = before.observed_generation.is_some_and(|seen| seen != gotocloud_api::NEVER_SEEN);
     let is_told = |change: &Change| {
         change.before.is_none()
-            && before.observed_generation.is_some()
+            && was_told
             && !matches!(&change.after, Standing::Failed(_) if before.failed.iter().all(|one| one.name != change.name))
     };
     for change in facts.changes.iter().filter(|change| !is_told(change)) {
@@ -476,6 +477,29 @@ mod tests {
         assert_eq!(logged, [(DecisionVerb::Start, "all/a")]);
         let begins = Moves { begin: vec![a()], ..Moves::default() };
         assert_eq!(told(&begun, &begins).waves[0].waits_for, None, "what begins now is not waited for");
+    }
+
+    #[test]
+    fn what_is_pinned_when_a_campaign_is_first_looked_at_is_logged() {
+        for (seen, logged) in [(None, 1), (Some(gotocloud_api::NEVER_SEEN), 1), (Some(1), 0)] {
+            let before = CampaignStatus { observed_generation: seen, ..CampaignStatus::default() };
+            let after = Standing::Pinned("kubectl".into());
+            let changes = [Change { name: "a".into(), wave: 0, before: None, after }];
+            let (moves, untold, board) = (Moves::default(), Untold::default(), Board::new(0));
+            let facts = Facts {
+                board: &board,
+                moves: &moves,
+                untold: &untold,
+                changes: &changes,
+                findings: &[],
+                is_valid: true,
+                schedule: None,
+                detail: &|_: &str| Detail::default(),
+            };
+            let spec = serde_json::from_value(json!({"application": "app", "waves": []})).unwrap();
+            let decisions = decisions(&spec, &before, &before, &facts, Timestamp::UNIX_EPOCH);
+            assert_eq!(decisions.len(), logged, "{seen:?}");
+        }
     }
 
     #[test]
