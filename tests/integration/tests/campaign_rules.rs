@@ -211,7 +211,7 @@ fn of_two_campaigns_the_second_waits_and_says_for_whom(fleet: &mut Fleet) {
     publish(fleet, "1.5", json!({}));
     publish(fleet, "1.6", json!({}));
     let targets = json!({"names": [server(0)]});
-    fleet.apply(&upgrade("first", "1.5", wave(targets.clone(), json!({"soak": "1h"})), json!({}))).unwrap();
+    fleet.apply(&upgrade("first", "1.5", wave(targets.clone(), json!({"soak": "15s"})), json!({}))).unwrap();
     until(fleet, "first", "it soaks", |status| status["counts"]["soaking"] == 1);
     fleet.apply(&upgrade("second", "1.6", wave(targets, json!({})), json!({}))).unwrap();
     until(fleet, "second", "it waits", |status| {
@@ -222,7 +222,8 @@ fn of_two_campaigns_the_second_waits_and_says_for_whom(fleet: &mut Fleet) {
     assert_eq!(fleet.instance("app-s0")["spec"]["rollout"]["campaign"], "first");
     let waits = status(fleet, "second")["waves"][0]["waitsFor"].as_str().unwrap_or_default().to_owned();
     assert!(waits.contains("the campaign first holds it"), "{waits}");
-    edit(fleet, "first", json!({"waves": [wave(json!({"names": [server(0)]}), json!({"soak": "1s"}))]}));
+    // What soaks does so for as long as was said when it began.
+    edit(fleet, "first", json!({"waves": [wave(json!({"names": [server(0)]}), json!({"soak": "1h"}))]}));
     until(fleet, "first", "Completed", is("Completed"));
     until(fleet, "second", "Completed", is("Completed"));
     assert_eq!(version(fleet, "app-s0"), "1.6");

@@ -1,7 +1,11 @@
 //! How carefully is a target's way gone, by what its campaign says?
 
-use crate::upgrade::Terms;
-use gotocloud_api::{CampaignSpec, Duration, campaign::CampaignState};
+use crate::upgrade::{self, Terms};
+use gotocloud_api::{
+    CampaignSpec, Duration,
+    campaign::CampaignState,
+    upgrade::{UpgradePhase, UpgradeStatus},
+};
 use jiff::{SignedDuration, Timestamp};
 
 /// The terms of the targets of a wave; those of an edit by hand where the campaign has no such wave any more.
@@ -20,23 +24,30 @@ pub fn terms(spec: &CampaignSpec, wave: &str) -> Terms {
     }
 }
 
-/// When a target has to be looked at again because time has passed: a deadline, or the end of its watch.
-pub fn look_again(record: &gotocloud_api::upgrade::UpgradeStatus, terms: &Terms, now: Timestamp) -> Option<Timestamp> {
-    use gotocloud_api::upgrade::UpgradePhase;
-    let after = |length: SignedDuration| record.since.0.checked_add(length).ok();
+/// When a target has to be looked at again because time has passed: a deadline, or the end of its watch, by what its record
+/// says.
+pub fn look_again(record: &UpgradeStatus, terms: &Terms, now: Timestamp) -> Option<Timestamp> {
+    let kept = upgrade::terms_of(record, terms);
+    let after = |seconds: i64| record.since.0.checked_add(SignedDuration::from_secs(seconds)).ok();
+    let job = record.present_step().and_then(|step| step.migration.as_ref()).map_or(0, |job| job.deadline_seconds);
+
     let at = match record.phase {
-        UpgradePhase::Backup => after(terms.backup_deadline),
-        UpgradePhase::Rollout | UpgradePhase::Verify | UpgradePhase::RollingBack => after(terms.progress_deadline),
-        UpgradePhase::Soak => after(terms.soak),
+        UpgradePhase::Backup => after(kept.backup_deadline_seconds),
+        UpgradePhase::Migrate if record.migration.is_none() => after(kept.progress_deadline_seconds),
+        UpgradePhase::Migrate => after(kept.progress_deadline_seconds.saturating_add(job)),
+        UpgradePhase::Rollout | UpgradePhase::Verify | UpgradePhase::RollingBack => {
+            after(kept.progress_deadline_seconds)
+        }
+        UpgradePhase::Soak => after(kept.soak_seconds),
         // What holds it up may end without a word.
         UpgradePhase::Preflight => Some(now),
-        UpgradePhase::Migrate
-        | UpgradePhase::Done
+        UpgradePhase::Done
         | UpgradePhase::Refused
         | UpgradePhase::Withdrawn
         | UpgradePhase::Failed
         | UpgradePhase::RolledBack => None,
     }?;
+
     // What is over and did not end it, such as a watch in which pods are away, is looked at again after a while.
     let soon = now.checked_add(SignedDuration::from_secs(30)).ok()?;
     Some(if at <= now { soon } else { at })
@@ -60,5 +71,37 @@ mod tests {
             (SignedDuration::from_hours(24), SignedDuration::from_mins(5))
         );
         assert!(terms.aborting && super::terms(&spec, "gone").soak == SignedDuration::ZERO);
+    }
+
+    #[test]
+    fn the_end_of_a_watch_is_looked_at_by_what_its_record_says() {
+        let record: UpgradeStatus = serde_json::from_value(json!({
+            "from": "r1", "to": "r2", "steps": [{"release": "r2"}], "active": "r2", "phase": "Soak",
+            "since": "2026-01-01T00:00:00Z", "startedAt": "2026-01-01T00:00:00Z",
+            "terms": {"onFailure": "Rollback", "soakSeconds": 15, "progressDeadlineSeconds": 900, "backupDeadlineSeconds": 9},
+        }))
+        .unwrap();
+        let edited = Terms { soak: SignedDuration::from_hours(1), ..Terms::default() };
+        let at = |text: &str| text.parse::<Timestamp>().unwrap();
+        assert_eq!(
+            look_again(&record, &edited, at("2026-01-01T00:00:01Z")),
+            Some(at("2026-01-01T00:00:15Z")),
+            "whatever its campaign says by now"
+        );
+    }
+
+    #[test]
+    fn a_migration_is_looked_at_by_its_deadline() {
+        let mut record: UpgradeStatus = serde_json::from_value(json!({
+            "from": "r1", "to": "r2", "active": "r1", "phase": "Migrate",
+            "steps": [{"release": "r2", "migration": {"reversible": false, "deadlineSeconds": 3600}}],
+            "since": "2026-01-01T00:00:00Z", "startedAt": "2026-01-01T00:00:00Z",
+        }))
+        .unwrap();
+        let at = |text: &str| text.parse::<Timestamp>().unwrap();
+        let look = |record: &UpgradeStatus| look_again(record, &Terms::default(), at("2026-01-01T00:00:01Z"));
+        assert_eq!(look(&record), Some(at("2026-01-01T00:15:00Z")), "its Job was not seen yet");
+        record.migration = Some("upgrade-1".into());
+        assert_eq!(look(&record), Some(at("2026-01-01T01:15:00Z")));
     }
 }

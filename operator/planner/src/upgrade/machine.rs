@@ -248,7 +248,7 @@ fn kept(terms: &Terms) -> UpgradeTerms {
 }
 
 /// The terms of a record; those of today if it has none.
-fn terms_of(record: &UpgradeStatus, today: &Terms) -> UpgradeTerms {
+pub(crate) fn terms_of(record: &UpgradeStatus, today: &Terms) -> UpgradeTerms {
     record.terms.unwrap_or_else(|| kept(today))
 }
 

@@ -20,8 +20,8 @@ mod machine;
 mod tests;
 mod writers;
 
-pub(crate) use machine::is_half_way;
 pub use machine::{Backup, Course, Gates, Migration, Releases, Seen, Terms, next};
+pub(crate) use machine::{is_half_way, terms_of};
 pub use writers::writers;
 
 use gotocloud_api::{
