@@ -40,7 +40,8 @@ fn the_api_server_knows_every_field(cluster: &ScratchCluster) {
     let file = std::env::temp_dir().join(format!("gotocloud-lifecycle-{}.json", std::process::id()));
     std::fs::write(&file, all.to_string()).unwrap();
     let file_argument = format!("--filename={}", file.display());
-    cluster.does(&["create", "--dry-run=server", "--validate=strict", &file_argument]);
+    let as_if = ["apply", "--server-side", "--force-conflicts", "--dry-run=server", "--validate=strict"];
+    cluster.does(&[&as_if[..], &[&file_argument]].concat());
     std::fs::remove_file(file).unwrap();
 }
 

@@ -51,7 +51,7 @@ fn the_api_server_finds_no_fault_in_the_expressions(cluster: &ScratchCluster) {
         let listed = cluster.does(&["get", "validatingadmissionpolicies", "-o", "json"]);
         let listed: Value = serde_json::from_str(&listed).unwrap();
         let policies = listed["items"].as_array().unwrap();
-        assert_eq!(policies.len(), 9);
+        assert_eq!(policies.len(), 10);
         for policy in policies {
             let warnings = &policy["status"]["typeChecking"]["expressionWarnings"];
             assert!(warnings.is_null(), "{}: {warnings:#}", policy["metadata"]["name"]);
