@@ -640,7 +640,12 @@ impl Live {
                     || finished(stored) != finished(&status)
             });
         self.is_untold = stored.as_ref() != Some(&status);
-        if !self.is_untold || !(presses || (self.may_tell && is_answered)) {
+        if !self.is_untold {
+            // What changed makes no difference to the status, so there is nothing left to tell of it.
+            view.changes.clear();
+            return;
+        }
+        if !(presses || (self.may_tell && is_answered)) {
             return;
         }
 

@@ -303,3 +303,21 @@ fn an_instance_whose_name_would_be_too_long_is_told_and_not_tried() {
     let waits = hub.status("c").waves[0].waits_for.clone().unwrap();
     assert!(waits.contains(long) && waits.contains("characters"), "{waits}");
 }
+
+#[test]
+fn at_rest_it_asks_for_no_beat() {
+    let mut one = runs("i", "e", "app-2", &json!({}), &json!({}));
+    let status = one["status"].take();
+    let later = json!({"waves": [{"name": "w", "targets": {"names": ["i"]}, "notBefore": "2027-01-01T00:00:00Z"}]});
+    let mut hub = Hub::new(fleet_of(vec![one]), vec![campaign_of("c", &later)], "2026-01-01T00:00:00Z");
+    hub.starts();
+    hub.passes(SignedDuration::from_secs(1));
+    assert!(!hub.engine.wants_a_beat());
+
+    // It runs a release now, which makes another standing of it, and no other status.
+    hub.instances.get_mut("i").unwrap()["status"] = status;
+    hub.happens(Event::Seen(Seen::Instance("gotocloud".into(), "i".into())));
+    hub.passes(SignedDuration::from_secs(1));
+    assert_eq!(hub.standing("c", "i"), Standing::Pending);
+    assert!(!hub.engine.wants_a_beat(), "nothing is left to be told");
+}
