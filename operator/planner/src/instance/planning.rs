@@ -251,8 +251,9 @@ fn on_the_way(
         if wants.asks_for_quiet()
             && let Some(writers) = writers(snapshot, rendered)
         {
-            rendered.objects.extend(flows_of_a_running_migration(inputs, &record));
-            rendered.objects.sort_by(|a, b| a.key.cmp(&b.key));
+            if let Some(flows) = flows_of_a_running_migration(inputs, &record) {
+                rendered.push(flows);
+            }
             return Ok(Some(writers));
         }
     }

@@ -151,17 +151,7 @@ fn pods_are_stopped_while_data_changes_in_a_way_they_cannot_bear() {
 
 #[test]
 fn a_migration_that_cannot_be_undone_and_fails_leaves_the_pods_stopped_and_names_the_backup() {
-    let mut world = migrating(World::full(), false);
-    ask(&mut world);
-    world.round();
-    world.cluster.settle();
-    world.round();
-    ends(&mut world, Kind::Backup, Health::Ready);
-    world.round();
-    world.round();
-    ends(&mut world, Kind::Job, Health::Failed("exit code 3".into()));
-    world.round();
-    world.run();
+    let mut world = half_way();
     assert_eq!(record(&world).phase, UpgradePhase::Failed);
     assert_eq!(replicas(&world), [0, 0]);
     assert_eq!(world.condition(ConditionType::Stalled), "True UpgradeFailed");
