@@ -219,8 +219,16 @@ options:
         // In one file, however long: whoever counts reads one file.
         api_server.push(("audit-log-maxsize", "100000"));
     }
-    // A cluster of a test need not survive a power cut.
-    let components = [("kube-apiserver", api_server), ("etcd", vec![("unsafe-no-fsync", "true")])];
+    // There is one of each: with leader election they end while the API server does not answer, and then wait for
+    // their own old Lease.
+    let alone = || vec![("leader-elect", "false")];
+    let components = [
+        ("kube-apiserver", api_server),
+        ("kube-controller-manager", alone()),
+        ("kube-scheduler", alone()),
+        // A cluster of a test need not survive a power cut.
+        ("etcd", vec![("unsafe-no-fsync", "true")]),
+    ];
     text.push_str("componentsPatches:\n");
     for (component, arguments) in components {
         let _ = writeln!(text, "- name: {component}\n  extraArgs:");
