@@ -11,7 +11,7 @@ use std::{
 const BASES: [&str; 7] = [
     "",
     "operator/planner/src",
-    "operator/planner/tests/suite",
+    "tests/planner",
     "operator/planner/tests",
     "operator/planner",
     "operator/api/src",

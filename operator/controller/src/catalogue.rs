@@ -229,8 +229,12 @@ impl Catalogue {
                 let establishment = self.establishments.get(&ObjectRef::new(&one.spec.establishment));
                 inputs::placed_on(one).is_none() && inputs::platform_name(one, establishment.as_deref()) == Some(name)
             }),
-            // Those that are on their way by it: its terms are theirs.
+            // Those that are on their way by it, as its terms are theirs; and those that rehearse, perhaps for it.
             Change::Campaign(name) => having(&|one| {
+                let rehearsal = one.status.as_ref().and_then(|status| status.rehearsal.as_ref());
+                if rehearsal.is_some_and(|rehearsal| !rehearsal.phase.is_terminal()) {
+                    return true;
+                }
                 let upgrade = one.status.as_ref().and_then(|status| status.upgrade.as_ref());
                 upgrade.is_some_and(|upgrade| {
                     !upgrade.phase.is_terminal() && upgrade.rollout.as_ref().is_some_and(|by| by.campaign == *name)

@@ -13,7 +13,7 @@ use futures::{
 };
 use gotocloud_api::{Instance, campaign::Gate, names, upgrade::UpgradePhase};
 use gotocloud_planner::{
-    campaign::gates::{self, Question, STEP, Series},
+    campaign::gates::{self, Question, Series},
     inputs,
     upgrade::Gates,
 };
@@ -198,7 +198,7 @@ async fn query(url: &str, question: &Question) -> Result<Vec<Series>, String> {
         .append_pair("query", &question.query)
         .append_pair("start", &question.from.as_second().to_string())
         .append_pair("end", &question.until.as_second().to_string())
-        .append_pair("step", &STEP.as_secs().to_string())
+        .append_pair("step", &question.step.as_secs().to_string())
         .finish();
     let request = http::Request::post("/api/v1/query_range")
         .header(http::header::CONTENT_TYPE, "application/x-www-form-urlencoded")
@@ -270,7 +270,8 @@ mod tests {
         let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", silent.local_addr().unwrap());
         let now = Timestamp::now();
-        let question = Question { query: "up".to_owned(), from: now, until: now };
+        let question =
+            Question { query: "up".to_owned(), from: now, until: now, step: jiff::SignedDuration::from_secs(15) };
         let is_silent = AtomicBool::new(false);
         let begun = std::time::Instant::now();
         for _ in 0..20 {

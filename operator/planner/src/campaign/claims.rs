@@ -3,7 +3,11 @@
 //! A claim is `spec.rollout` of an Instance. Whether it holds is derived from its campaign at every look, so that it ends
 //! with its holder: a campaign that is over, gone or unknown holds nothing.
 
-use gotocloud_api::{Campaign, CampaignSpec, CampaignStatus, Instance, campaign::CampaignPhase, upgrade::Rollout};
+use gotocloud_api::{
+    Campaign, CampaignSpec, CampaignStatus, Instance,
+    campaign::{CampaignPhase, CampaignState},
+    upgrade::Rollout,
+};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
@@ -31,8 +35,8 @@ impl Claims {
         for campaign in campaigns {
             let (Some(name), Some(uid)) = (&campaign.metadata.name, &campaign.metadata.uid) else { continue };
             claims.going.insert(uid.clone(), name.clone());
-            let CampaignSpec { application, namespace, upgrade, .. } = &campaign.spec;
-            if let Some(upgrade) = upgrade {
+            let CampaignSpec { application, namespace, upgrade, state, .. } = &campaign.spec;
+            if let Some(upgrade) = upgrade.as_ref().filter(|_| *state != CampaignState::Aborted) {
                 let brought = (uid.clone(), application.clone(), namespace.clone(), upgrade.release.clone());
                 claims.brought.insert(brought);
             }
@@ -43,6 +47,11 @@ impl Claims {
     /// Does the campaign that made a claim go on?
     pub fn goes_on(&self, rollout: &Rollout) -> bool {
         self.going.get(&rollout.uid).is_some_and(|name| *name == rollout.campaign)
+    }
+
+    /// Does a campaign bring the Release to the application's instances of that namespace?
+    pub(crate) fn is_brought(&self, application: &str, namespace: &str, release: &str) -> bool {
+        self.is_brought_by_another("", application, namespace, release)
     }
 
     /// Does a campaign other than that of `uid` bring the Release to the application's instances of that namespace?
@@ -85,7 +94,14 @@ mod tests {
     }
 
     fn claim(campaign: &str, uid: &str) -> Rollout {
-        Rollout { campaign: campaign.into(), uid: uid.into(), wave: "w".into(), attempt: 1, wants: "r2".into() }
+        Rollout {
+            campaign: campaign.into(),
+            uid: uid.into(),
+            wave: "w".into(),
+            attempt: 1,
+            retried: 0,
+            wants: "r2".into(),
+        }
     }
 
     #[test]

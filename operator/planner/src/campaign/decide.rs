@@ -85,7 +85,9 @@ pub fn decide(
         // a finding.
         if spec.state == CampaignState::Running {
             for name in &on_board.to_go_back {
-                room.begin(name, at, &mut free, &mut in_hand, &mut moves);
+                if room.begin(name, at, &mut free, &mut in_hand, &mut moves) == Begun::IsTooHeavy {
+                    break;
+                }
             }
         }
         if !is_halted {
@@ -143,10 +145,12 @@ fn begin_waiting(
             }
         }
     }
+    let mut is_one_too_heavy = false;
     for name in due {
-        room.begin(name, at, free, in_hand, moves);
+        is_one_too_heavy |= room.begin(name, at, free, in_hand, moves) == Begun::IsTooHeavy;
     }
-    while *free > 0 || *in_hand == 0 {
+    // One that is too heavy for what is left keeps its turn: lighter ones would take its room for ever.
+    while !is_one_too_heavy && (*free > 0 || *in_hand == 0) {
         // A lane whose platform or server is full is full for all in it.
         lanes.retain(|(_, lane, _)| room.has_place(lane));
         let Some(first) = (0..lanes.len()).min_by_key(|&at| lanes[at].0) else { break };
@@ -155,8 +159,19 @@ fn begin_waiting(
             Some(next) => lanes[first].0 = next,
             None => drop(lanes.swap_remove(first)),
         }
-        room.begin(name, at, free, in_hand, moves);
+        is_one_too_heavy = room.begin(name, at, free, in_hand, moves) == Begun::IsTooHeavy;
     }
+}
+
+/// What became of a target whose turn it is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Begun {
+    /// It begins.
+    Yes,
+    /// What is being changed of its wave leaves too little room for what it weighs.
+    IsTooHeavy,
+    /// Its platform or its server is full.
+    HasNoPlace,
 }
 
 /// What there is room for, beside what is being changed already.
@@ -185,11 +200,14 @@ impl Room<'_> {
     }
 
     /// Begins a target if there is room for what it weighs. One that is over the limit by itself runs alone.
-    fn begin(&mut self, name: &Arc<str>, wave: usize, free: &mut u32, in_hand: &mut u32, moves: &mut Moves) {
-        let Some(target) = self.board.target(name) else { return };
-        if !(target.weight <= *free || *in_hand == 0) || !self.has_place(&target.lane) {
-            return;
+    fn begin(&mut self, name: &Arc<str>, wave: usize, free: &mut u32, in_hand: &mut u32, moves: &mut Moves) -> Begun {
+        let Some(target) = self.board.target(name).filter(|target| self.has_place(&target.lane)) else {
+            return Begun::HasNoPlace;
+        };
+        if target.weight > *free && *in_hand > 0 {
+            return Begun::IsTooHeavy;
         }
+
         *free = free.saturating_sub(target.weight);
         *in_hand = in_hand.saturating_add(target.weight.max(1));
         for (is_server, place) in [(false, &target.lane.platform), (true, &target.lane.server)] {
@@ -217,6 +235,7 @@ impl Room<'_> {
             attempt: standing::attempt(self.spec, name),
             back_to,
         });
+        Begun::Yes
     }
 }
 

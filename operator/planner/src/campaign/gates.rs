@@ -10,8 +10,10 @@ use jiff::{SignedDuration, Timestamp};
 /// The samples of one series: seconds since 1970, and the value.
 pub type Series = Vec<(i64, f64)>;
 
-/// How far apart the samples of a range are asked for.
-pub const STEP: SignedDuration = SignedDuration::from_secs(15);
+/// How far apart the samples of a range are asked for at least.
+const STEP: SignedDuration = SignedDuration::from_secs(15);
+/// How many samples of a range are asked for at most: Prometheus gives no more than 11,000 of one series.
+const SAMPLES: i64 = 10_000;
 
 /// What to ask Prometheus: an expression over a range of time.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +24,8 @@ pub struct Question {
     pub from: Timestamp,
     /// Until when.
     pub until: Timestamp,
+    /// How far apart the samples are.
+    pub step: SignedDuration,
 }
 
 /// What a gate on a health check says of an instance that has been in its phase since `since`. It is never false: what is
@@ -61,6 +65,8 @@ pub fn question(
 ) -> Option<Question> {
     let during = during(gate);
     let from = now.checked_sub(during).ok()?;
+    let seconds = during.as_secs();
+    let step = SignedDuration::from_secs(seconds / SAMPLES + i64::from(seconds % SAMPLES > 0)).max(STEP);
     (from >= since).then(|| Question {
         query: promql
             .replace("${namespace}", namespace)
@@ -68,6 +74,7 @@ pub fn question(
             .replace("${establishment}", establishment),
         from,
         until: now,
+        step,
     })
 }
 
@@ -85,7 +92,7 @@ pub fn judge(gate: &Gate, question: &Question, answer: &Result<Vec<Series>, Stri
     if series.iter().flatten().any(|(_, value)| !value.is_finite()) {
         return Gates::Unknown(format!("the gate {name} cannot be told: a sample is no number"));
     }
-    let (from, until, step) = (question.from.as_second(), question.until.as_second(), STEP.as_secs());
+    let (from, until, step) = (question.from.as_second(), question.until.as_second(), question.step.as_secs());
     let mut at = from;
     while at <= until {
         if !series.iter().flatten().any(|(time, _)| (*time - at).abs() < step) {
@@ -142,6 +149,19 @@ mod tests {
     fn it_is_not_asked_before_it_can_have_been_true_for_long_enough() {
         assert_eq!(ask("60s", 1000, 1059), None);
         assert_eq!(ask("60s", 1000, 1060).unwrap().query, "up{namespace=\"gtc-a\"}");
+    }
+
+    #[test]
+    fn one_that_must_be_true_for_long_is_asked_for_no_more_samples_than_prometheus_gives() {
+        const DAY: i64 = 86_400;
+        for days in [1, 2, 7, 90] {
+            let question = ask(&format!("{}h", days * 24), 0, days * DAY).unwrap();
+            let step = question.step.as_secs();
+            assert!(step >= 15 && days * DAY / step < 11_000, "{days} days are asked for every {step} s");
+            let whole = Ok(vec![every(step, 0, days * DAY, 1.0)]);
+            assert_eq!(judge(&gate("1h"), &question, &whole), Gates::True);
+        }
+        assert_eq!(ask("1h", 0, 3600).unwrap().step, STEP);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Who set the field that a campaign would write, and what has a campaign to say again when it writes?
 
+use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
 use serde_json::{Map, Value, json};
 
@@ -42,12 +43,23 @@ pub fn owner<'e>(entries: Option<&'e [ManagedFieldsEntry]>, field: &str) -> Opti
     owners.first().copied()
 }
 
+/// When a campaign last wrote something else than before; `None` if none ever did.
+pub(crate) fn written_at(entries: Option<&[ManagedFieldsEntry]>) -> Option<Timestamp> {
+    ours(entries)?.time.as_ref().map(|time| time.0)
+}
+
+/// What campaigns own.
+fn ours(entries: Option<&[ManagedFieldsEntry]>) -> Option<&ManagedFieldsEntry> {
+    entries.into_iter().flatten().find(|entry| {
+        entry.manager.as_deref() == Some(super::FIELD_MANAGER) && entry.operation.as_deref() == Some("Apply")
+    })
+}
+
 /// What a campaign has said of an object, as the body of its next apply: what it leaves out of that, it gives up.
 pub fn said(object: &Value, entries: Option<&[ManagedFieldsEntry]>) -> Value {
-    let ours = entries.into_iter().flatten().find(|entry| {
-        entry.manager.as_deref() == Some(super::FIELD_MANAGER) && entry.operation.as_deref() == Some("Apply")
-    });
-    ours.and_then(|entry| entry.fields_v1.as_ref()).map_or_else(|| json!({}), |fields| extract(object, &fields.0))
+    ours(entries)
+        .and_then(|entry| entry.fields_v1.as_ref())
+        .map_or_else(|| json!({}), |fields| extract(object, &fields.0))
 }
 
 /// The parts of a value that a set of fields names.

@@ -1,6 +1,6 @@
 //! May an upgrade begin now, and how carefully is it gone?
 
-use super::{Objects, targets, terms};
+use super::{Objects, claims::Claims, ownership, targets, terms};
 use crate::{
     calendar::{Calendar, Change, State, Target, freezes},
     path::Graph,
@@ -16,6 +16,27 @@ use std::collections::BTreeSet;
 
 /// How carefully the Instance's way to another release is gone: as its campaign says, or as an edit by hand is.
 pub fn terms(
+    instance: &Instance,
+    establishment: Option<&Establishment>,
+    groupings: &BTreeSet<String>,
+    objects: &dyn Objects,
+    now: Timestamp,
+) -> Terms {
+    let is_rehearsal_over = is_rehearsal_over(instance, objects);
+    let of_its_way = of_its_way(instance, establishment, groupings, objects, now);
+    Terms { is_rehearsal_over, ..of_its_way }
+}
+
+/// Did campaigns ask for what its spec wants rehearsed, of which none goes on?
+fn is_rehearsal_over(instance: &Instance, objects: &dyn Objects) -> bool {
+    let (Some(asked), Some(namespace)) = (&instance.spec.rehearse, &instance.metadata.namespace) else { return false };
+    let owner = ownership::owner(instance.metadata.managed_fields.as_deref(), "rehearse");
+
+    owner == Some(super::FIELD_MANAGER)
+        && !Claims::of(&objects.campaigns()).is_brought(&instance.spec.application, namespace, asked)
+}
+
+fn of_its_way(
     instance: &Instance,
     establishment: Option<&Establishment>,
     groupings: &BTreeSet<String>,

@@ -3,7 +3,7 @@
 use super::{
     board::Progress,
     claims::{self, Claims},
-    terms,
+    ownership, terms,
 };
 use crate::{fleet::is_ready, upgrade};
 use gotocloud_api::{
@@ -100,7 +100,20 @@ pub fn goal(spec: &CampaignSpec) -> Option<Goal> {
 
 /// Which try a target is due for, by how often it was to be tried again.
 pub fn attempt(spec: &CampaignSpec, name: &str) -> u32 {
-    spec.retry_failed.saturating_add(spec.retry.get(name).copied().unwrap_or(0)).saturating_add(1)
+    spec.retry_failed.saturating_add(by_name(spec, name)).saturating_add(1)
+}
+
+/// How often a target was to be tried again by its own name.
+pub(crate) fn by_name(spec: &CampaignSpec, name: &str) -> u32 {
+    spec.retry.get(name).copied().unwrap_or(0)
+}
+
+/// Is a target due for a further try than that of `rollout`? Data that is half moved is gone on with only where a person
+/// names the target.
+fn is_due_again(spec: &CampaignSpec, name: &str, rollout: &Rollout, record: &UpgradeStatus) -> bool {
+    let is_named = !upgrade::is_half_way(record) || rollout.retried < by_name(spec, name);
+
+    rollout.attempt < attempt(spec, name) && is_named
 }
 
 /// Who asks, as far as a target's standing depends on it.
@@ -169,12 +182,12 @@ fn upgraded(
             None if instance.spec.release.is_none() => Standing::Pending,
             None => Standing::Running { untouched: true },
             Some(record) if record.to != goal => {
-                went_back(record, !is_to_go_back && rollout.attempt < attempt(asker.spec, name))
+                went_back(record, !is_to_go_back && is_due_again(asker.spec, name, rollout, record))
             }
             Some(record) if record.phase == UpgradePhase::Done && is_to_go_back && record.from != goal => {
                 Standing::ToGoBack(record.from.as_str().into())
             }
-            Some(record) => tried(record, rollout.attempt < attempt(asker.spec, name)),
+            Some(record) => tried(record, is_due_again(asker.spec, name, rollout, record)),
         };
     }
     if let Some(other) = held_by(asker, instance) {
@@ -241,7 +254,7 @@ fn half_way(instance: &Instance) -> Option<String> {
     let record = record(instance).filter(|record| upgrade::is_half_way(record))?;
     Some(format!(
         "its migration to {} broke off, and its data may be half moved: restore the backup and set the release back to \
-         {}, or have the campaign that began it try again",
+         {}, or have the campaign that began it try again by its name (spec.retry)",
         record.to, record.active
     ))
 }
@@ -334,11 +347,12 @@ fn overdue(asker: Asker<'_>, instance: &Instance) -> Option<String> {
     Some(format!("it was not ready within {patience:#}: {why}"))
 }
 
-/// By when an Instance that is not ready has to be, for a campaign that makes it or brings it to a stage. A platform that
-/// does not answer is no failure.
+/// By when an Instance that is not ready has to be, for a campaign that makes it or brings it to a stage: its time runs
+/// from when it was not ready, and was asked. A platform that does not answer is no failure.
 pub(super) fn deadline(spec: &CampaignSpec, instance: &Instance) -> Option<Timestamp> {
     let since = unready(instance).filter(|_| !is_unreachable(instance))?.last_transition_time.0;
-    since.checked_add(terms::terms(spec, "").progress_deadline).ok()
+    let asked = ownership::written_at(instance.metadata.managed_fields.as_deref());
+    since.max(asked.unwrap_or(since)).checked_add(terms::terms(spec, "").progress_deadline).ok()
 }
 
 /// The condition by which an Instance is not ready; `None` if it is, or nobody has looked.

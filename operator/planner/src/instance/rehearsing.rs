@@ -64,6 +64,7 @@ pub(super) fn next(
     let running = status.and_then(|status| status.release.as_ref()).filter(|_| !is_changed);
     let current = running.map(|running| running.name.as_str());
     let wanted = rehearsal::wanted(snapshot.instance, snapshot.way.rehearsed);
+    let wanted = wanted.filter(|_| !snapshot.way.terms.is_rehearsal_over);
     let seen = seen(snapshot, plan, inputs, outcome, record);
     let after = rehearsal::next(record, wanted.as_ref(), current, snapshot.way.releases, &seen, now);
     after.or_else(|| record.cloned())

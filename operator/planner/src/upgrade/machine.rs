@@ -27,6 +27,8 @@ pub struct Terms {
     pub hold: Option<String>,
     /// Why it cannot be done at all: a requirement that nothing will meet by itself.
     pub refusal: Option<String>,
+    /// Is what its spec asks to be rehearsed the wish of a campaign that is over, aborted or gone? Then nobody asks for it.
+    pub is_rehearsal_over: bool,
     /// Is its campaign being aborted? Then it is not watched, and a gate that stays unknown counts as false in the end.
     pub aborting: bool,
 }
@@ -40,6 +42,7 @@ impl Default for Terms {
             backup_deadline: SignedDuration::from_hours(6),
             hold: None,
             refusal: None,
+            is_rehearsal_over: false,
             aborting: false,
         }
     }
@@ -326,11 +329,11 @@ fn settled(
     Some(set_out(record, broken.steps.iter().skip(broken.step_index()).cloned().collect(), course))
 }
 
-/// Does the campaign that asked for it ask by a further attempt?
+/// Does the campaign that asked for it ask again, by the target's name?
 fn is_tried_again(ended: &UpgradeStatus, wanted: &Wanted) -> bool {
     let (Some(before), Some(now)) = (&ended.rollout, &wanted.rollout) else { return false };
 
-    before.uid == now.uid && before.campaign == now.campaign && now.attempt > before.attempt
+    before.uid == now.uid && before.campaign == now.campaign && now.retried > before.retried
 }
 
 /// Was just this asked for before, and answered? By hand, any further edit asks again; a campaign asks again by another

@@ -49,7 +49,8 @@ fn to(release: &str) -> Option<Wanted> {
 
 #[allow(clippy::unnecessary_wraps)] // as it is given to the machine
 fn by_campaign(release: &str, attempt: u32) -> Option<Wanted> {
-    let rollout = Rollout { campaign: "c".into(), uid: "u".into(), wave: "w".into(), attempt, wants: release.into() };
+    let rollout =
+        Rollout { campaign: "c".into(), uid: "u".into(), wave: "w".into(), attempt, retried: 0, wants: release.into() };
     Some(Wanted { release: release.to_owned(), rollout: Some(rollout), generation: Some(2) })
 }
 
@@ -213,6 +214,10 @@ fn another_try_of_a_migration_that_failed_half_way_keeps_the_backup_of_the_data_
     way.next();
     assert_eq!(way.next(), None);
     way.wanted = by_campaign("r1", 2);
+    assert_eq!(way.next(), None, "that may be a word about all that failed");
+    if let Some(rollout) = way.wanted.as_mut().and_then(|wanted| wanted.rollout.as_mut()) {
+        rollout.retried = 1;
+    }
     assert_eq!(way.next(), Some(UpgradePhase::Migrate));
     assert_eq!(way.record.as_ref().unwrap().backup.as_deref(), Some("b1"));
 }

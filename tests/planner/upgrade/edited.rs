@@ -4,12 +4,13 @@ use super::*;
 use gotocloud_api::{Stage, upgrade::Rollout};
 use serde_json::json;
 
-fn by(campaign: &str, attempt: u32, wants: &str) -> Rollout {
+fn by(campaign: &str, wants: &str) -> Rollout {
     Rollout {
         campaign: campaign.into(),
         uid: format!("uid-{campaign}"),
         wave: "w".into(),
-        attempt,
+        attempt: 1,
+        retried: 0,
         wants: wants.into(),
     }
 }
@@ -249,7 +250,7 @@ fn a_promotion_tries_no_failed_upgrade_again() {
     let mut world = World::plain().at_rest();
     world.edit(|one| {
         one.spec.release = Some("app-2".into());
-        one.spec.rollout = Some(by("a", 1, "app-2"));
+        one.spec.rollout = Some(by("a", "app-2"));
     });
     world.round();
     world.now += jiff::SignedDuration::from_mins(15);
@@ -258,7 +259,7 @@ fn a_promotion_tries_no_failed_upgrade_again() {
     assert_eq!(record(&world).phase, UpgradePhase::RolledBack);
     world.edit(|one| {
         one.spec.stage = Stage::FullProduction;
-        one.spec.rollout = Some(by("p", 1, "FullProduction"));
+        one.spec.rollout = Some(by("p", "FullProduction"));
     });
     world.run();
     assert_eq!(record(&world).active, "app-1");
@@ -268,12 +269,12 @@ fn a_promotion_tries_no_failed_upgrade_again() {
 #[test]
 fn a_migration_that_broke_off_is_run_again_by_nobody_unasked() {
     let asks: [fn(&mut gotocloud_api::Instance); 4] = [
-        |one| one.spec.rollout = Some(by("b", 1, "app-2")),
+        |one| one.spec.rollout = Some(by("b", "app-2")),
         |one| one.spec.env.clear(),
         |one| one.spec.release = Some("app-3".into()),
         |one| {
             one.spec.stage = Stage::FullProduction;
-            one.spec.rollout = Some(by("p", 1, "FullProduction"));
+            one.spec.rollout = Some(by("p", "FullProduction"));
         },
     ];
     for ask in asks {
@@ -287,6 +288,36 @@ fn a_migration_that_broke_off_is_run_again_by_nobody_unasked() {
         assert_eq!(jobs(&world), 0);
         assert_eq!(world.condition(ConditionType::Stalled), "True UpgradeFailed");
     }
+}
+
+#[test]
+fn a_migration_that_broke_off_is_tried_again_by_its_campaign_only_where_that_names_the_target() {
+    let broken = || {
+        let mut world = migrating(World::full(), false);
+        world.edit(|one| {
+            one.spec.release = Some("app-2".into());
+            one.spec.rollout = Some(by("a", "app-2"));
+        });
+        world.round();
+        led_to_migration(&mut world);
+        ends(&mut world, Kind::Job, Health::Failed("exit code 3".into()));
+        world.round();
+        world.run();
+        assert_eq!(record(&world).phase, UpgradePhase::Failed);
+        world
+    };
+
+    let mut of_all = broken();
+    of_all.edit(|one| one.spec.rollout = Some(Rollout { attempt: 2, ..by("a", "app-2") }));
+    of_all.run();
+    assert_eq!((record(&of_all).phase, jobs(&of_all)), (UpgradePhase::Failed, 0), "retryFailed means all that failed");
+
+    let mut by_name = broken();
+    by_name.edit(|one| one.spec.rollout = Some(Rollout { attempt: 2, retried: 1, ..by("a", "app-2") }));
+    for _ in 0..3 {
+        by_name.round();
+    }
+    assert_eq!((record(&by_name).phase, jobs(&by_name)), (UpgradePhase::Migrate, 1));
 }
 
 #[test]

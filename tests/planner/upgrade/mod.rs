@@ -54,17 +54,22 @@ fn say(world: &mut World, key: &str, value: &str) {
 fn amid_migration() -> World {
     let mut world = migrating(World::full(), false);
     ask(&mut world);
+    led_to_migration(&mut world);
+    world
+}
+
+/// Its pods end, its backup is taken, and the migration begins.
+fn led_to_migration(world: &mut World) {
     world.round();
     world.cluster.settle();
     world.round();
-    ends(&mut world, Kind::Backup, Health::Ready);
+    ends(world, Kind::Backup, Health::Ready);
     world.round();
     world.round();
 
-    assert_eq!(record(&world).phase, UpgradePhase::Migrate);
+    assert_eq!(record(world).phase, UpgradePhase::Migrate);
     assert_eq!(world.cluster.of_kind(Kind::Job).len(), 1);
-    assert_eq!(replicas(&world), [0, 0]);
-    world
+    assert_eq!(replicas(world), [0, 0]);
 }
 
 /// The migration that cannot be undone broke off.

@@ -25,6 +25,19 @@ fn ask(world: &mut World) {
     world.round();
 }
 
+#[test]
+fn one_that_nobody_asks_for_any_more_is_withdrawn_and_not_begun_again() {
+    let mut world = migrating(World::full());
+    ask(&mut world);
+    assert_eq!(phase(&world), RehearsalPhase::Backup);
+    world.terms.is_rehearsal_over = true;
+    world.round();
+    assert_eq!(phase(&world), RehearsalPhase::Withdrawn);
+    world.edit(|one| one.spec.env.clear());
+    world.run();
+    assert_eq!(phase(&world), RehearsalPhase::Withdrawn);
+}
+
 fn record(world: &World) -> &RehearsalStatus {
     world.status().rehearsal.as_ref().unwrap()
 }

@@ -115,6 +115,7 @@ fn by(campaign: &str, wants: &str) -> Rollout {
         uid: format!("uid-{campaign}"),
         wave: "w".into(),
         attempt: 1,
+        retried: 0,
         wants: wants.into(),
     }
 }
@@ -122,7 +123,8 @@ fn by(campaign: &str, wants: &str) -> Rollout {
 /// Where an instance stands for the campaign of that spec and uid, while these campaigns go on.
 fn stands(spec: &CampaignSpec, uid: &str, going: &[Value], instance: &Instance, owner: Option<&str>) -> Standing {
     let goal = standing::goal(spec).unwrap();
-    let going: Vec<_> = going.iter().map(|one| serde_json::from_value(one.clone()).unwrap()).collect();
+    let read = |one: &Value| std::sync::Arc::new(serde_json::from_value(one.clone()).unwrap());
+    let going: Vec<_> = going.iter().map(read).collect();
     let claims = Claims::of(&going);
     let asker = Asker { spec, uid, goal: &goal, claims: &claims, now: at("2026-06-01T00:00:00Z") };
     standing::of(asker, instance.metadata.name.as_deref().unwrap(), "w", Some(instance), owner)

@@ -84,3 +84,41 @@ fn a_campaign_in_whose_waves_nobody_is_waits_and_says_so() {
     let message = &status.conditions[0].message;
     assert!(message.contains("nobody is in any of its waves"), "{message}");
 }
+
+/// An Instance that serves so many establishments.
+fn serves(name: &str, how_many: usize, status: &Value) -> Value {
+    let members: Vec<String> = (0..how_many).map(|at| format!("m{at}")).collect();
+    runs(name, "e", "app-2", &json!({}), &super::merged(json!({ "members": members }), status))
+}
+
+#[test]
+fn a_heavy_target_keeps_its_turn_while_lighter_ones_wait_behind_it() {
+    let wave = json!({"name": "w", "targets": {"selector": {}}, "maxConcurrent": 4});
+    let campaign = campaign_of("c", &json!({"weight": "Establishments", "waves": [wave]}));
+    let ours = super::by("c", "app-3");
+    let light = |name: &str, is_running: bool| {
+        let mut one = serves(name, 1, &json!({}));
+        if is_running {
+            one["spec"]["release"] = json!("app-3");
+            one["spec"]["rollout"] = json!(ours);
+        }
+        one
+    };
+    let begins = |all: Vec<Value>| {
+        let common = [
+            application(),
+            release_object("app-2", "2.0", &json!({})),
+            release_object("app-3", "3.0", &json!({})),
+            establishment("e", &json!({})),
+        ];
+        let world = fleet(&common.into_iter().chain(all).collect::<Vec<_>>());
+        let (moves, _) = decided(&campaign, &["w"], &world, at("2026-06-01T00:00:00Z"));
+        super::names(&moves.begin).into_iter().map(str::to_owned).collect::<Vec<_>>()
+    };
+
+    let heavy = || serves("b", 4, &json!({}));
+    let behind = begins(vec![light("a", true), heavy(), light("c", false)]);
+    assert!(behind.is_empty(), "c would take the room that b waits for: {behind:?}");
+    assert_eq!(begins(vec![heavy(), light("c", false)]), ["b"], "its turn has come");
+    assert_eq!(begins(vec![light("a", true), light("c", false), serves("d", 4, &json!({}))]), ["c"], "c is before it");
+}

@@ -1,7 +1,7 @@
 //! Can everything in the examples run? Every instance of the fleet, and every release in every size and stage on every
 //! platform.
 
-#[path = "../../../api/tests/example_files/mod.rs"]
+#[path = "../../operator/api/tests/example_files/mod.rs"]
 mod example_files;
 
 use example_files::Examples;

@@ -6,10 +6,11 @@ use super::{
 };
 use gotocloud_api::upgrade::{Rollout, UpgradeStatus};
 use gotocloud_planner::{
-    campaign::{FIELD_MANAGER, Standing, terms},
+    campaign::{FIELD_MANAGER, Objects as _, Standing, preflight, terms},
     upgrade::{self, Course, Seen, Wanted},
 };
-use serde_json::json;
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
 
 /// A person changed the release after the campaign had begun it, and unpinned it as documented.
 #[test]
@@ -125,6 +126,60 @@ fn the_second_campaign_has_its_own_way_rehearsed() {
     assert_eq!(rehearses("kubectl", &[]), 0, "a person asked for that");
     let other = campaign_object("a", &json!({"upgrade": {"release": "app-2"}}));
     assert_eq!(rehearses(FIELD_MANAGER, &[other]), 0, "another campaign that goes on asked for that");
+}
+
+#[test]
+fn what_broke_off_half_way_is_tried_again_only_where_a_person_names_it() {
+    let mut failed = upgraded(Some(&by("a", "app-3")), "app-1", "app-3", "app-1", "Failed");
+    failed["backup"] = json!("upgrade-1234567890");
+    let status = json!({"release": {"name": "app-1", "version": "1.0"}, "upgrade": failed});
+    let half = instance("i", &json!({"release": "app-3", "rollout": by("a", "app-3")}), &status);
+    let stands = |more: Value| stands(&spec(&more), "uid-a", &[], &half, Some(FIELD_MANAGER));
+
+    assert!(matches!(stands(json!({"retryFailed": 1})), Standing::Failed(_)), "that means all that failed");
+    assert_eq!(stands(json!({"retry": {"i": 1}})), Standing::Pending);
+}
+
+/// A campaign ended, was aborted or deleted while its rehearsals stood in the specs: backups would be taken for ever.
+#[test]
+fn a_rehearsal_that_no_campaign_wants_any_more_is_asked_for_by_nobody() {
+    let is_over = |manager: &str, campaign: Option<Value>| {
+        let mut one = runs("i", "e", "app-2", &json!({"release": "app-2", "rehearse": "app-3"}), &json!({}));
+        one["metadata"]["managedFields"] = json!([
+            {"manager": manager, "operation": "Apply", "fieldsV1": {"f:spec": {"f:rehearse": {}}}},
+        ]);
+        let world = fleet(&[&[application(), one][..], campaign.as_slice()].concat());
+        let instance = world.instance("gotocloud", "i").unwrap();
+        preflight::terms(&instance, None, &BTreeSet::new(), &world, at("2026-06-01T00:00:00Z")).is_rehearsal_over
+    };
+    let goes_on = campaign_object("c", &json!({}));
+    let aborted = campaign_object("c", &json!({"state": "Aborted"}));
+    let mut over = goes_on.clone();
+    over["status"] = json!({"phase": "Completed", "observedGeneration": 1});
+
+    assert!(!is_over(FIELD_MANAGER, Some(goes_on)) && !is_over("kubectl", None));
+    assert!(
+        is_over(FIELD_MANAGER, None) && is_over(FIELD_MANAGER, Some(aborted)) && is_over(FIELD_MANAGER, Some(over))
+    );
+}
+
+#[test]
+fn one_that_was_long_not_ready_has_its_time_from_when_it_was_asked_on() {
+    let promote = spec(&json!({"upgrade": null, "promote": {"stage": "FullProduction"}}));
+    let status = json!({"observedGeneration": 1, "conditions": [{"type": "Ready", "status": "False", "reason": "PodsNotReady",
+        "message": "0 of 1 pods are ready", "lastTransitionTime": "2026-03-01T00:00:00Z", "observedGeneration": 1}]});
+    let stands = |asked: &str| {
+        let rollout = by("c", "FullProduction");
+        let mut one =
+            instance("i", &json!({"release": "app-3", "stage": "FullProduction", "rollout": rollout}), &status);
+        let fields = json!([{"manager": FIELD_MANAGER, "operation": "Apply", "time": asked,
+            "fieldsV1": {"f:spec": {"f:stage": {}, "f:rollout": {}}}}]);
+        one.metadata.managed_fields = serde_json::from_value(fields).unwrap();
+        stands(&promote, "uid-c", &[], &one, Some(FIELD_MANAGER))
+    };
+
+    assert!(matches!(stands("2026-05-31T23:50:00Z"), Standing::Running { .. }), "it was asked ten minutes ago");
+    assert!(matches!(stands("2026-05-31T23:40:00Z"), Standing::Failed(_)));
 }
 
 /// Made or promoted, and its pods never come.
