@@ -66,9 +66,15 @@ impl Hub {
 
     fn perform(&mut self, effect: Effect) -> Event {
         match effect {
-            Effect::Tell { campaign, status, .. } => {
-                self.campaigns.get_mut(&campaign).unwrap().status = Some(*status);
-                Event::Told { campaign, is_written: true }
+            Effect::Tell { campaign, version, status, .. } => {
+                let stored = self.campaigns.get_mut(&campaign).unwrap();
+                if version != stored.metadata.resource_version {
+                    return Event::Told { campaign, version: None };
+                }
+                stored.status = Some(*status);
+                let next = version.as_deref().unwrap_or("0").parse::<u64>().unwrap() + 1;
+                stored.metadata.resource_version = Some(next.to_string());
+                Event::Told { campaign, version: stored.metadata.resource_version.clone() }
             }
             Effect::Write(write) => {
                 self.written.push((write.campaign.clone(), write.name.clone()));
@@ -320,4 +326,24 @@ fn at_rest_it_asks_for_no_beat() {
     hub.passes(SignedDuration::from_secs(1));
     assert_eq!(hub.standing("c", "i"), Standing::Pending);
     assert!(!hub.engine.wants_a_beat(), "nothing is left to be told");
+}
+
+/// A process was frozen with a status in its hand, and woke after another had gone on.
+#[test]
+fn a_late_status_is_not_written_over_that_of_a_successor() {
+    let mut hub = Hub::new(
+        fleet_of(vec![runs("i", "e", "app-2", &json!({}), &json!({}))]),
+        vec![campaign_of("c", &json!({}))],
+        "2026-06-01T00:00:00Z",
+    );
+    let in_hand = hub.engine.handle([Event::Seen(Seen::Everything)], &hub.world(), hub.now);
+    assert!(in_hand.iter().any(|effect| matches!(effect, Effect::Tell { .. })));
+
+    hub.engine = Engine::default();
+    hub.happens(Event::Seen(Seen::Everything));
+    let of_successor = hub.campaigns["c"].status.clone();
+    for late in in_hand.into_iter().filter(|effect| matches!(effect, Effect::Tell { .. })) {
+        assert!(matches!(hub.perform(late), Event::Told { version: None, .. }));
+    }
+    assert_eq!(hub.campaigns["c"].status, of_successor);
 }

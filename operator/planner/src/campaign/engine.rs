@@ -105,6 +105,8 @@ struct Live {
     stale: Stale,
     /// Its status as last written, until the watch shows it.
     status: Option<CampaignStatus>,
+    /// The version that it had, and got when its status was last written: that may not be seen yet.
+    version: Option<(String, String)>,
     /// What is being told.
     telling: Option<Telling>,
     /// What it did and has not told yet.
@@ -133,6 +135,7 @@ impl Live {
             view: None,
             stale: Stale { all: true, ..Stale::default() },
             status: None,
+            version: None,
             telling: None,
             untold: Untold::default(),
             may_tell: true,
@@ -143,6 +146,13 @@ impl Live {
             is_forecast_stale: true,
             refusals: HashMap::new(),
         }
+    }
+
+    /// Its version: as it was last seen, or written since.
+    fn version(&self) -> Option<String> {
+        let seen = self.campaign.metadata.resource_version.as_ref();
+        let written = self.version.as_ref().filter(|(before, _)| Some(before) == seen);
+        written.map(|(_, after)| after).or(seen).cloned()
     }
 
     /// Its status: as it was written last.
@@ -235,7 +245,7 @@ impl Engine {
         match event {
             Event::Seen(seen) => self.note(&seen, objects),
             Event::Answered { id, outcome } => self.answered(id, outcome, now),
-            Event::Told { campaign, is_written } => self.told(&campaign, is_written, now),
+            Event::Told { campaign, version } => self.told(&campaign, version, now),
             Event::Beat => {
                 for live in self.live.values_mut() {
                     live.may_tell = true;
@@ -350,10 +360,11 @@ impl Engine {
         }
     }
 
-    fn told(&mut self, campaign: &str, is_written: bool, now: Timestamp) {
+    fn told(&mut self, campaign: &str, version: Option<String>, now: Timestamp) {
         let Some(live) = self.live.get_mut(campaign) else { return };
         let Some(telling) = live.telling.take() else { return };
-        if is_written {
+        if let Some(version) = version {
+            live.version = live.campaign.metadata.resource_version.clone().map(|seen| (seen, version));
             let uid = live.campaign.metadata.uid.clone();
             self.written.insert(campaign.to_owned(), (uid, telling.status.clone()));
             live.status = Some(telling.status);
@@ -660,7 +671,8 @@ impl Live {
             is_start: moves.start.is_some(),
         });
         let campaign = self.campaign.metadata.name.clone().unwrap_or_default();
-        effects.push(Effect::Tell { campaign, status: Box::new(status), decisions });
+        let version = self.version();
+        effects.push(Effect::Tell { campaign, version, status: Box::new(status), decisions });
     }
 }
 
