@@ -124,7 +124,7 @@ impl Observation {
 
     /// Does the present phase of its way ask that nobody writes to the data?
     pub fn asks_for_quiet(&self) -> bool {
-        let record = upgrade::record(&self.instance, &self.releases);
+        let record = upgrade::record(&self.instance, &self.releases, None);
         record.is_some_and(|record| upgrade::wants(&record).asks_for_quiet())
     }
 

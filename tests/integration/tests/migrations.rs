@@ -258,6 +258,103 @@ fn the_last_pod_has_to_end_and_nobodys_edit_disturbs_the_migration(fleet: &mut F
     assert_eq!(done["status"]["pointOfNoReturn"]["release"], "app-6.0");
 }
 
+/// The fleet in flight: who is where, when the version before ends.
+const IN_FLIGHT: [&str; 5] = ["half", "later", "pin", "run", "soak"];
+/// Long enough for an operator that would change something to have done it.
+const IT_WOULD_ACT: Duration = Duration::from_secs(12);
+
+/// Puts an Instance's status into the form of the version before, whose records held names alone.
+fn as_the_version_before_wrote_it(fleet: &Fleet, name: &str) {
+    let upgrade = &fleet.instance(name)["status"]["upgrade"];
+    let mut status = json!({"pointOfNoReturn": null, "revision": {"release": null}, "database": {"oid": null}});
+    if let Some(steps) = upgrade["steps"].as_array() {
+        let path: Vec<&Value> = steps.iter().map(|step| &step["release"]).collect();
+        status["upgrade"] = json!({"path": path, "steps": null, "terms": null, "takenBack": null});
+    }
+    let path = format!("/apis/gotocloud.amue.fr/v1alpha1/namespaces/{HUB}/instances/{name}/status");
+    let kind = "application/merge-patch+json";
+    fleet.request(http::Method::PATCH, &path, kind, &json!({ "status": status })).unwrap();
+}
+
+/// What of a campaign and its targets may not change while one version follows another: when waves began, where targets
+/// stand, their pods, and what they are made of.
+fn in_flight(fleet: &Fleet) -> BTreeMap<String, String> {
+    let status = fleet.get(CAMPAIGNS, "", "in-flight").unwrap()["status"].clone();
+    let mut all: BTreeMap<String, String> = BTreeMap::new();
+    for wave in status["waves"].as_array().unwrap() {
+        all.insert(format!("wave {}", wave["name"]), wave["startedAt"].to_string());
+    }
+    for name in IN_FLIGHT {
+        let instance = fleet.instance(name);
+        let upgrade = &instance["status"]["upgrade"];
+        let stands = json!([
+            instance["spec"]["rollout"],
+            instance["spec"]["release"],
+            upgrade["phase"],
+            upgrade["active"],
+            upgrade["backup"],
+            upgrade["startedAt"]
+        ]);
+        all.insert(name.to_owned(), stands.to_string());
+        for pod in fleet.list("v1/pods", &format!("gtc-{name}"), "") {
+            all.insert(format!("pod of {name} {}", pod["metadata"]["name"]), pod["metadata"]["uid"].to_string());
+        }
+        all.extend(made_of(fleet, name).into_iter().map(|(key, made)| (format!("{name} {key}"), format!("{made:?}"))));
+    }
+    all
+}
+
+fn a_fleet_in_flight_that_the_version_before_left_is_taken_over_without_a_pod_moved(fleet: &mut Fleet) {
+    publish(fleet, "7.0", "1.0", json!({}));
+    let instance = |name: &str| {
+        fleet.apply(&objects::establishment(&format!("e-{name}"))).unwrap();
+        let instance = objects::instance(name, objects::APP, &format!("e-{name}"));
+        objects::with(instance, json!({"spec": {"platform": objects::CNPG}}))
+    };
+    fleet.provision(&IN_FLIGHT.map(instance));
+    // The campaign chooses, but for one that a person holds where it is.
+    for name in IN_FLIGHT.into_iter().filter(|name| *name != "pin") {
+        fleet.edit(name, &json!({"spec": {"release": null}}));
+    }
+    fleet.kubectl_apply(&objects::unready_pods("run-waits", "7.0", &["e-run"])).unwrap();
+    fleet.kubectl_apply(&objects::failing_jobs("half-breaks", "half", "migration")).unwrap();
+    let first = json!({"name": "first", "targets": {"names": ["half", "pin", "run", "soak"]}, "maxConcurrent": 4,
+        "maxFailures": 1, "soak": "24h"});
+    let second = json!({"name": "second", "targets": {"names": ["later"]}});
+    let waves = json!({"spec": {"waves": [first, second], "progressDeadline": "1h"}});
+    fleet.apply(&objects::with(campaign("in-flight", "7.0", "later"), waves)).unwrap();
+    for (name, phase) in [("half", "Failed"), ("run", "Rollout"), ("soak", "Soak")] {
+        fleet.until(name, phase, |one| one["status"]["upgrade"]["phase"] == phase);
+    }
+    until(fleet, "in-flight", "all is told", |status| {
+        status["counts"]["failed"] == 1 && status["counts"]["pinned"] == 1 && status["counts"]["soaking"] == 1
+    });
+
+    fleet.installation.operator.take().unwrap().terminate().unwrap();
+    for name in IN_FLIGHT {
+        as_the_version_before_wrote_it(fleet, name);
+        assert!(fleet.instance(name)["status"]["upgrade"]["steps"].is_null());
+    }
+    let before = in_flight(fleet);
+    fleet.installation.start_operator().unwrap();
+    std::thread::sleep(IT_WOULD_ACT);
+    assert_eq!(in_flight(fleet), before);
+
+    // What was under way goes on, and what was settled by nobody stays.
+    fleet.delete("kwok.x-k8s.io/v1alpha1/stages", "", "run-waits").unwrap();
+    fleet.kubectl(&["delete", "pods", "--all", "-n", "gtc-run"]).unwrap();
+    fleet.until("run", "it is watched", |one| one["status"]["upgrade"]["phase"] == "Soak");
+    let run = fleet.instance("run");
+    assert_eq!(run["status"]["upgrade"]["steps"][0]["release"], "app-7.0", "the record holds facts now");
+    let now = in_flight(fleet);
+    let is_kept = |key: &&String| key.starts_with("wave") || ["half", "later", "pin", "soak"].contains(&key.as_str());
+    for key in before.keys().filter(is_kept) {
+        assert_eq!(now[key], before[key], "{key}");
+    }
+    assert_eq!(fleet.instance("half")["status"]["upgrade"]["phase"], "Failed");
+    assert!(fleet.list("v1/pods", "gtc-half", "").iter().all(|pod| pod["status"]["phase"] != "Running"));
+}
+
 fleet_tests!(
     "it-migrations",
     |spec| spec,
@@ -268,5 +365,6 @@ fleet_tests!(
         a_rehearsal_that_fails_says_why_and_leaves_the_instance_as_it_is,
         where_there_is_no_backup_there_is_no_rehearsal,
         the_last_pod_has_to_end_and_nobodys_edit_disturbs_the_migration,
+        a_fleet_in_flight_that_the_version_before_left_is_taken_over_without_a_pod_moved,
     ]
 );

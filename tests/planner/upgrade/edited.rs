@@ -433,3 +433,19 @@ fn what_an_older_operator_left_half_way_stays_stopped() {
         assert!(record(&world).migration.is_some(), "a word can name it");
     }
 }
+
+#[test]
+fn what_an_older_operator_watches_is_watched_on() {
+    let mut world = World::plain().at_rest();
+    world.terms.soak = jiff::SignedDuration::from_hours(24);
+    ask(&mut world);
+    world.run();
+    assert_eq!(record(&world).phase, UpgradePhase::Soak);
+    as_before(&mut world);
+    world.restart();
+    world.round();
+    assert_eq!(record(&world).phase, UpgradePhase::Soak);
+    world.now += jiff::SignedDuration::from_hours(24);
+    world.run();
+    assert_eq!(record(&world).phase, UpgradePhase::Done);
+}

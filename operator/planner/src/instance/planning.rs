@@ -84,7 +84,7 @@ fn is_as_decided(record: Option<&UpgradeStatus>, release: &str, migration: &Migr
 
 /// The record of the Instance's way, in today's form.
 pub(super) fn record<'s>(snapshot: &'s Snapshot<'_>) -> Option<Cow<'s, UpgradeStatus>> {
-    upgrade::record(snapshot.instance, snapshot.way.releases)
+    upgrade::record(snapshot.instance, snapshot.way.releases, Some(&snapshot.way.terms))
 }
 
 pub(super) fn nothing<'a>(verdict: Verdict) -> Plan<'a> {

@@ -184,7 +184,7 @@ pub fn next(
     current: &str,
     course: Course<'_>,
 ) -> Option<UpgradeStatus> {
-    let known = record.map(|record| carried_over(record, course.releases, course.terms));
+    let known = record.map(|record| carried_over(record, course.releases, Some(course.terms)));
 
     let after = match known.as_deref().filter(|record| !record.phase.is_terminal()) {
         Some(record) if is_withdrawn(record, wanted) => Some(withdrawn(record, course.now)),
@@ -212,7 +212,7 @@ fn answering(after: UpgradeStatus, wanted: Option<&Wanted>) -> UpgradeStatus {
 pub(super) fn carried_over<'r>(
     record: &'r UpgradeStatus,
     releases: &dyn Releases,
-    terms: &Terms,
+    terms: Option<&Terms>,
 ) -> Cow<'r, UpgradeStatus> {
     if record.path.is_empty() {
         return Cow::Borrowed(record);
@@ -222,7 +222,7 @@ pub(super) fn carried_over<'r>(
 
     let starts = std::iter::once(&record.from).chain(&names);
     carried.steps = starts.zip(&names).map(|(before, release)| releases.step(before, release)).collect();
-    carried.terms = Some(kept(terms));
+    carried.terms = terms.map(kept);
 
     // Only what cannot be undone was backed up before, whatever its Release says by now.
     if record.backup.is_some()

@@ -76,17 +76,22 @@ pub fn data_is_of(instance: &Instance) -> Option<String> {
     }
 }
 
-/// The record of an Instance's way, in today's form; none where it never went one.
-pub fn record<'i>(instance: &'i Instance, releases: &dyn Releases) -> Option<Cow<'i, UpgradeStatus>> {
+/// The record of an Instance's way, in today's form; none where it never went one. One of an older operator is given those
+/// terms to keep, if they are known.
+pub fn record<'i>(
+    instance: &'i Instance,
+    releases: &dyn Releases,
+    terms: Option<&Terms>,
+) -> Option<Cow<'i, UpgradeStatus>> {
     let record = instance.status.as_ref()?.upgrade.as_ref()?;
 
-    Some(machine::carried_over(record, releases, &Terms::default()))
+    Some(machine::carried_over(record, releases, terms))
 }
 
 /// Names of the Releases that an Instance still has to be made from: of a way under way those it has not reached, else those
 /// of the way that its spec asks for. The first is where the present step ends.
 pub fn ahead(instance: &Instance, releases: &dyn Releases) -> Vec<String> {
-    let record = record(instance, releases);
+    let record = record(instance, releases, None);
 
     if let Some(record) = record.filter(|record| !record.phase.is_terminal()) {
         let is_reached = record.step_end() == record.active && record.phase != UpgradePhase::Preflight;
