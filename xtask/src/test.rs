@@ -13,7 +13,7 @@ use std::{
 /// A part of the tests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Suite {
-    /// Formatting and clippy, with no warning left.
+    /// Formatting, clippy and the documentation of the code, with no warning left.
     Lint,
     /// What needs no cluster.
     Unit,
@@ -31,6 +31,8 @@ pub enum Suite {
     Licences,
 }
 
+/// A warning of rustdoc, such as a link that leads nowhere, is an error.
+const DOC_WARNINGS: &str = "build.rustdocflags=['--deny', 'warnings']";
 /// The version of cargo-deny.
 const CARGO_DENY: &str = "0.20.2";
 
@@ -47,6 +49,7 @@ impl Suite {
             Self::Lint => vec![
                 vec!["fmt", "--all", "--check"],
                 vec!["clippy", "--workspace", "--all-targets", "--locked", "--quiet", "--", "--deny", "warnings"],
+                vec!["doc", "--workspace", "--no-deps", "--locked", "--quiet", "--config", DOC_WARNINGS],
             ],
             Self::Unit => {
                 let mut arguments = vec!["test", "--workspace", "--locked", "--no-fail-fast"];
