@@ -402,3 +402,22 @@ fn what_an_older_operator_left_half_way_stays_stopped() {
         assert!(record(&world).migration.is_some(), "a word can name it");
     }
 }
+
+#[test]
+fn a_job_that_is_there_counts_though_its_record_was_not_written_and_the_spec_is_mistyped_since() {
+    let mut world = amid_migration();
+    let env = serde_json::from_value(json!([{"name": "WORD", "value": "${no.such}"}])).unwrap();
+    world.edit(|one| {
+        one.status.as_mut().unwrap().upgrade.as_mut().unwrap().migration = None;
+        one.spec.env = env;
+    });
+    world.round();
+    assert_eq!((record(&world).phase, jobs(&world)), (UpgradePhase::Migrate, 1), "{}", record(&world).message);
+    assert!(record(&world).migration.is_some());
+
+    ends(&mut world, Kind::Job, Health::Failed("exit code 3".into()));
+    world.round();
+    world.edit(|one| one.spec.env = Vec::new());
+    world.round();
+    assert_eq!((record(&world).phase, replicas(&world)), (UpgradePhase::Failed, vec![json!(0), json!(0)]));
+}
