@@ -174,7 +174,8 @@ fn upgraded(
             Some(record) if record.phase == UpgradePhase::Done && is_to_go_back && record.from != goal => {
                 Standing::ToGoBack(record.from.as_str().into())
             }
-            Some(record) => tried(record, rollout.attempt < attempt(asker.spec, name)),
+            // What broke off half way is settled by a person; until then another attempt is no use.
+            Some(record) => tried(record, rollout.attempt < attempt(asker.spec, name) && !upgrade::is_half_way(record)),
         };
     }
     if let Some(other) = held_by(asker, instance) {
@@ -240,9 +241,8 @@ fn went_back(record: &UpgradeStatus, is_due_again: bool) -> Standing {
 fn half_way(instance: &Instance) -> Option<String> {
     let record = record(instance).filter(|record| upgrade::is_half_way(record))?;
     Some(format!(
-        "its migration to {} broke off, and its data may be half moved: restore the backup and set the release back to \
-         {}, or have the campaign that began it try again",
-        record.to, record.active
+        "its migration to {} broke off, and its data may be half moved: say which it is, as its status.upgrade.message has it",
+        record.to
     ))
 }
 

@@ -212,9 +212,19 @@ fn another_try_of_a_migration_that_failed_half_way_keeps_the_backup_of_the_data_
     way.seen.migration = Migration::Failed("exit code 3".into(), String::new());
     way.next();
     assert_eq!(way.next(), None);
-    way.wanted = by_campaign("r1", 2);
+    way.seen.go_on_with.clone_from(&way.record.as_ref().unwrap().migration);
     assert_eq!(way.next(), Some(UpgradePhase::Migrate));
     assert_eq!(way.record.as_ref().unwrap().backup.as_deref(), Some("b1"));
+}
+
+#[test]
+fn a_further_attempt_of_a_campaign_runs_no_migration_again_that_broke_off() {
+    let mut way = Way::new(&[IRREVERSIBLE]);
+    way.until(UpgradePhase::Migrate);
+    way.seen.migration = Migration::Failed("exit code 3".into(), String::new());
+    way.next();
+    way.wanted = by_campaign("r1", 2);
+    assert_eq!(way.next(), None, "it may have been asked for before the migration broke off, for others");
 }
 
 #[test]
