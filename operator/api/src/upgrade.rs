@@ -21,18 +21,9 @@ pub struct Rollout {
     /// Which try this is, from 1.
     #[schemars(range(min = 1, max = 10000))]
     pub attempt: u32,
-    /// How many of those were asked for by the target's own name: only such a one goes on with data that is half moved.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    #[schemars(range(max = 10000))]
-    pub retried: u32,
     /// The Release or the stage that was written with it: where the spec says otherwise, somebody edited it since.
     #[schemars(length(max = 253))]
     pub wants: String,
-}
-
-#[allow(clippy::trivially_copy_pass_by_ref)] // serde asks so
-fn is_zero(count: &u32) -> bool {
-    *count == 0
 }
 
 /// An instance's way from one release to another. What it holds was decided when the way began: a later edit or deletion

@@ -115,7 +115,6 @@ fn by(campaign: &str, wants: &str) -> Rollout {
         uid: format!("uid-{campaign}"),
         wave: "w".into(),
         attempt: 1,
-        retried: 0,
         wants: wants.into(),
     }
 }

@@ -10,7 +10,6 @@ fn by(campaign: &str, wants: &str) -> Rollout {
         uid: format!("uid-{campaign}"),
         wave: "w".into(),
         attempt: 1,
-        retried: 0,
         wants: wants.into(),
     }
 }
@@ -291,36 +290,6 @@ fn a_migration_that_broke_off_is_run_again_by_nobody_unasked() {
 }
 
 #[test]
-fn a_migration_that_broke_off_is_tried_again_by_its_campaign_only_where_that_names_the_target() {
-    let broken = || {
-        let mut world = migrating(World::full(), false);
-        world.edit(|one| {
-            one.spec.release = Some("app-2".into());
-            one.spec.rollout = Some(by("a", "app-2"));
-        });
-        world.round();
-        led_to_migration(&mut world);
-        ends(&mut world, Kind::Job, Health::Failed("exit code 3".into()));
-        world.round();
-        world.run();
-        assert_eq!(record(&world).phase, UpgradePhase::Failed);
-        world
-    };
-
-    let mut of_all = broken();
-    of_all.edit(|one| one.spec.rollout = Some(Rollout { attempt: 2, ..by("a", "app-2") }));
-    of_all.run();
-    assert_eq!((record(&of_all).phase, jobs(&of_all)), (UpgradePhase::Failed, 0), "retryFailed means all that failed");
-
-    let mut by_name = broken();
-    by_name.edit(|one| one.spec.rollout = Some(Rollout { attempt: 2, retried: 1, ..by("a", "app-2") }));
-    for _ in 0..3 {
-        by_name.round();
-    }
-    assert_eq!((record(&by_name).phase, jobs(&by_name)), (UpgradePhase::Migrate, 1));
-}
-
-#[test]
 fn a_migration_that_broke_off_is_run_again_by_a_word_that_names_it() {
     let mut world = half_way();
     let backup = record(&world).backup.clone();
@@ -448,4 +417,23 @@ fn what_an_older_operator_watches_is_watched_on() {
     world.now += jiff::SignedDuration::from_hours(24);
     world.run();
     assert_eq!(record(&world).phase, UpgradePhase::Done);
+}
+
+#[test]
+fn a_job_that_is_there_counts_though_its_record_was_not_written_and_the_spec_is_mistyped_since() {
+    let mut world = amid_migration();
+    let env = serde_json::from_value(json!([{"name": "WORD", "value": "${no.such}"}])).unwrap();
+    world.edit(|one| {
+        one.status.as_mut().unwrap().upgrade.as_mut().unwrap().migration = None;
+        one.spec.env = env;
+    });
+    world.round();
+    assert_eq!((record(&world).phase, jobs(&world)), (UpgradePhase::Migrate, 1), "{}", record(&world).message);
+    assert!(record(&world).migration.is_some());
+
+    ends(&mut world, Kind::Job, Health::Failed("exit code 3".into()));
+    world.round();
+    world.edit(|one| one.spec.env = Vec::new());
+    world.round();
+    assert_eq!((record(&world).phase, replicas(&world)), (UpgradePhase::Failed, vec![json!(0), json!(0)]));
 }

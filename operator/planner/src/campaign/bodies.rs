@@ -6,7 +6,7 @@
 
 use super::{
     Admission, ownership,
-    standing::{self, Goal, goal},
+    standing::{Goal, goal},
 };
 use gotocloud_api::{Campaign, CampaignSpec, Establishment, GROUP, Instance, VERSION, names, upgrade::Rollout};
 use serde_json::{Value, json};
@@ -34,7 +34,6 @@ fn rollout(campaign: &Campaign, admission: &Admission, wants: &str) -> Rollout {
         uid: campaign.metadata.uid.clone().unwrap_or_default(),
         wave: campaign.spec.waves.get(admission.wave).map(|wave| wave.name.clone()).unwrap_or_default(),
         attempt: admission.attempt,
-        retried: standing::by_name(&campaign.spec, &admission.name),
         wants: wants.to_owned(),
     }
 }

@@ -94,14 +94,7 @@ mod tests {
     }
 
     fn claim(campaign: &str, uid: &str) -> Rollout {
-        Rollout {
-            campaign: campaign.into(),
-            uid: uid.into(),
-            wave: "w".into(),
-            attempt: 1,
-            retried: 0,
-            wants: "r2".into(),
-        }
+        Rollout { campaign: campaign.into(), uid: uid.into(), wave: "w".into(), attempt: 1, wants: "r2".into() }
     }
 
     #[test]

@@ -100,20 +100,7 @@ pub fn goal(spec: &CampaignSpec) -> Option<Goal> {
 
 /// Which try a target is due for, by how often it was to be tried again.
 pub fn attempt(spec: &CampaignSpec, name: &str) -> u32 {
-    spec.retry_failed.saturating_add(by_name(spec, name)).saturating_add(1)
-}
-
-/// How often a target was to be tried again by its own name.
-pub(crate) fn by_name(spec: &CampaignSpec, name: &str) -> u32 {
-    spec.retry.get(name).copied().unwrap_or(0)
-}
-
-/// Is a target due for a further try than that of `rollout`? Data that is half moved is gone on with only where a person
-/// names the target.
-fn is_due_again(spec: &CampaignSpec, name: &str, rollout: &Rollout, record: &UpgradeStatus) -> bool {
-    let is_named = !upgrade::is_half_way(record) || rollout.retried < by_name(spec, name);
-
-    rollout.attempt < attempt(spec, name) && is_named
+    spec.retry_failed.saturating_add(spec.retry.get(name).copied().unwrap_or(0)).saturating_add(1)
 }
 
 /// Who asks, as far as a target's standing depends on it.
@@ -182,12 +169,13 @@ fn upgraded(
             None if instance.spec.release.is_none() => Standing::Pending,
             None => Standing::Running { untouched: true },
             Some(record) if record.to != goal => {
-                went_back(record, !is_to_go_back && is_due_again(asker.spec, name, rollout, record))
+                went_back(record, !is_to_go_back && rollout.attempt < attempt(asker.spec, name))
             }
             Some(record) if record.phase == UpgradePhase::Done && is_to_go_back && record.from != goal => {
                 Standing::ToGoBack(record.from.as_str().into())
             }
-            Some(record) => tried(record, is_due_again(asker.spec, name, rollout, record)),
+            // What broke off half way is settled by a person; until then another attempt is no use.
+            Some(record) => tried(record, rollout.attempt < attempt(asker.spec, name) && !upgrade::is_half_way(record)),
         };
     }
     if let Some(other) = held_by(asker, instance) {
@@ -253,9 +241,8 @@ fn went_back(record: &UpgradeStatus, is_due_again: bool) -> Standing {
 fn half_way(instance: &Instance) -> Option<String> {
     let record = record(instance).filter(|record| upgrade::is_half_way(record))?;
     Some(format!(
-        "its migration to {} broke off, and its data may be half moved: restore the backup and set the release back to \
-         {}, or have the campaign that began it try again by its name (spec.retry)",
-        record.to, record.active
+        "its migration to {} broke off, and its data may be half moved: say which it is, as its status.upgrade.message has it",
+        record.to
     ))
 }
 

@@ -32,7 +32,8 @@ pub(super) fn next(
     now: Timestamp,
 ) -> Option<UpgradeStatus> {
     let instance = snapshot.instance;
-    let record = record(snapshot);
+    // A Job that is there counts, whatever becomes of its way in this very look.
+    let record = record(snapshot).map(|record| with_its_migration(snapshot, record));
     let wanted = upgrade::wanted(instance);
     let Some(current) = upgrade::active(instance) else { return record.map(Cow::into_owned) };
 
@@ -50,7 +51,7 @@ pub(super) fn next(
     let terms = Terms { refusal: refusal(plan), ..snapshot.way.terms.clone() };
     let course = Course { releases: snapshot.way.releases, terms: &terms, seen: &seen, now };
     let after = upgrade::next(record.as_deref(), wanted.as_ref(), current, course);
-    after.or_else(|| record.map(Cow::into_owned)).map(|record| with_its_migration(snapshot, record))
+    after.or_else(|| record.map(Cow::into_owned))
 }
 
 /// Why its way cannot be gone at all: by the first release of it that cannot be planned.
@@ -96,11 +97,16 @@ fn passed(snapshot: &Snapshot<'_>, record: &UpgradeStatus, now: Timestamp) -> Po
 }
 
 /// The record with the Job that moves the data, where that is seen for the first time.
-fn with_its_migration(snapshot: &Snapshot<'_>, record: UpgradeStatus) -> UpgradeStatus {
+fn with_its_migration<'s>(snapshot: &Snapshot<'s>, record: Cow<'s, UpgradeStatus>) -> Cow<'s, UpgradeStatus> {
     let is_news = record.phase == UpgradePhase::Migrate
         && record.migration.is_none()
         && health(snapshot, Kind::Job, &record).is_some();
-    if is_news { UpgradeStatus { migration: Some(upgrade::attempt_name(&record)), ..record } } else { record }
+    if !is_news {
+        return record;
+    }
+
+    let migration = Some(upgrade::attempt_name(&record));
+    Cow::Owned(UpgradeStatus { migration, ..record.into_owned() })
 }
 
 /// What is seen of the instance, as far as its way depends on it.

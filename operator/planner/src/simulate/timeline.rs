@@ -74,7 +74,6 @@ fn upgraded(
         uid: String::new(),
         wave: wave.name.clone(),
         attempt: 1,
-        retried: 0,
         wants: release.to_owned(),
     };
     let wanted = Wanted { release: release.to_owned(), rollout: Some(rollout), generation: None };

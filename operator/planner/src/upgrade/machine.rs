@@ -305,7 +305,8 @@ fn begin(
 }
 
 /// What becomes of a migration that broke off: nothing before a person says that the data is restored, or that the
-/// migration is to be run again on the data as it is.
+/// migration is to be run again on the data as it is. A further attempt of its campaign is no such word: it may have been
+/// asked for before the migration broke off, and for others.
 fn settled(
     broken: &UpgradeStatus,
     wanted: Option<&Wanted>,
@@ -319,7 +320,7 @@ fn settled(
         return Some(entered(broken, UpgradePhase::RolledBack, course.now, message));
     }
     let wanted = wanted.filter(|wanted| wanted.release == broken.to)?;
-    if !is_named(&course.seen.go_on_with) && !is_tried_again(broken, wanted) {
+    if !is_named(&course.seen.go_on_with) {
         return None;
     }
 
@@ -327,13 +328,6 @@ fn settled(
     let mut record = recorded(wanted, current, course.now);
     record.backup.clone_from(&broken.backup);
     Some(set_out(record, broken.steps.iter().skip(broken.step_index()).cloned().collect(), course))
-}
-
-/// Does the campaign that asked for it ask again, by the target's name?
-fn is_tried_again(ended: &UpgradeStatus, wanted: &Wanted) -> bool {
-    let (Some(before), Some(now)) = (&ended.rollout, &wanted.rollout) else { return false };
-
-    before.uid == now.uid && before.campaign == now.campaign && now.retried > before.retried
 }
 
 /// Was just this asked for before, and answered? By hand, any further edit asks again; a campaign asks again by another

@@ -49,8 +49,7 @@ fn to(release: &str) -> Option<Wanted> {
 
 #[allow(clippy::unnecessary_wraps)] // as it is given to the machine
 fn by_campaign(release: &str, attempt: u32) -> Option<Wanted> {
-    let rollout =
-        Rollout { campaign: "c".into(), uid: "u".into(), wave: "w".into(), attempt, retried: 0, wants: release.into() };
+    let rollout = Rollout { campaign: "c".into(), uid: "u".into(), wave: "w".into(), attempt, wants: release.into() };
     Some(Wanted { release: release.to_owned(), rollout: Some(rollout), generation: Some(2) })
 }
 
@@ -213,13 +212,19 @@ fn another_try_of_a_migration_that_failed_half_way_keeps_the_backup_of_the_data_
     way.seen.migration = Migration::Failed("exit code 3".into(), String::new());
     way.next();
     assert_eq!(way.next(), None);
-    way.wanted = by_campaign("r1", 2);
-    assert_eq!(way.next(), None, "that may be a word about all that failed");
-    if let Some(rollout) = way.wanted.as_mut().and_then(|wanted| wanted.rollout.as_mut()) {
-        rollout.retried = 1;
-    }
+    way.seen.go_on_with.clone_from(&way.record.as_ref().unwrap().migration);
     assert_eq!(way.next(), Some(UpgradePhase::Migrate));
     assert_eq!(way.record.as_ref().unwrap().backup.as_deref(), Some("b1"));
+}
+
+#[test]
+fn a_further_attempt_of_a_campaign_runs_no_migration_again_that_broke_off() {
+    let mut way = Way::new(&[IRREVERSIBLE]);
+    way.until(UpgradePhase::Migrate);
+    way.seen.migration = Migration::Failed("exit code 3".into(), String::new());
+    way.next();
+    way.wanted = by_campaign("r1", 2);
+    assert_eq!(way.next(), None, "it may have been asked for before the migration broke off, for others");
 }
 
 #[test]

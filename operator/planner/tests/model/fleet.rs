@@ -676,7 +676,7 @@ fn number(name: &str) -> u8 {
 fn rollout((campaign, attempt): (u8, u8), goal: u8) -> Rollout {
     let at = usize::from(campaign);
     let (campaign, uid, wave) = (UIDS[at].into(), UIDS[at].into(), "w".into());
-    Rollout { campaign, uid, wave, attempt: attempt.into(), retried: 0, wants: release(goal) }
+    Rollout { campaign, uid, wave, attempt: attempt.into(), wants: release(goal) }
 }
 
 fn read(record: &UpgradeStatus) -> Record {
