@@ -153,9 +153,9 @@ impl Runner {
         for effect in effects {
             match effect {
                 Effect::Write(write) => writes.push(write),
-                Effect::Tell { campaign, status, decisions } => {
-                    let is_written = self.tell(&campaign, &status, &decisions).await;
-                    answers.push(Event::Told { campaign, is_written });
+                Effect::Tell { campaign, version, status, decisions } => {
+                    let version = self.tell(&campaign, version.as_deref(), &status, &decisions).await;
+                    answers.push(Event::Told { campaign, version });
                 }
             }
         }
@@ -177,25 +177,36 @@ impl Runner {
         }
     }
 
-    /// Writes a campaign's status, and tells of its decisions.
-    async fn tell(&self, name: &str, status: &CampaignStatus, decisions: &[Decision]) -> bool {
+    /// Writes a campaign's status over the version that it was computed from, and tells of its decisions. Gives the version
+    /// that came of it.
+    async fn tell(
+        &self,
+        name: &str,
+        version: Option<&str>,
+        status: &CampaignStatus,
+        decisions: &[Decision],
+    ) -> Option<String> {
         for decision in decisions {
             tracing::info!(campaign = name, verb = ?decision.verb, subject = decision.subject, actor = decision.actor,
                 reason = decision.reason, "decided");
         }
-        let manifest = json!({"apiVersion": "gotocloud.amue.fr/v1alpha1", "kind": "Campaign", "metadata": {"name": name}, "status": status});
+        let metadata = json!({"name": name, "resourceVersion": version});
+        let manifest = json!({"apiVersion": "gotocloud.amue.fr/v1alpha1", "kind": "Campaign", "metadata": metadata, "status": status});
         self.known.context.executor.cluster.metrics.writes.with_label_values(&["patch", "Campaign/status"]).inc();
         let parameters = PatchParams::apply(names::FIELD_MANAGER).force();
         let api = Api::<Campaign>::all(self.client.clone());
-        if let Err(error) = api.patch_status(name, &parameters, &Patch::Apply(&manifest)).await {
-            let error = explained(&error);
-            tracing::warn!(campaign = name, error, "its status was not written; it is tried again");
-            return false;
-        }
+        let written = match api.patch_status(name, &parameters, &Patch::Apply(&manifest)).await {
+            Ok(written) => written,
+            Err(error) => {
+                let error = explained(&error);
+                tracing::warn!(campaign = name, error, "its status was not written; it is tried again");
+                return None;
+            }
+        };
         if let Some(campaign) = self.known.catalogue.campaign(name) {
             self.announce(&campaign, decisions).await;
         }
-        true
+        written.metadata.resource_version
     }
 
     /// Tells those who watch the campaign what was decided. That a single target begins is told by its Instance.

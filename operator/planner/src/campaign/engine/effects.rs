@@ -20,8 +20,8 @@ pub enum Event {
     Told {
         /// Whose.
         campaign: String,
-        /// Was it written?
-        is_written: bool,
+        /// The version that the campaign has by it; `None` if it was not written, or nobody knows.
+        version: Option<String>,
     },
     /// A while has passed: counts may be told again.
     Beat,
@@ -84,6 +84,8 @@ pub enum Effect {
     Tell {
         /// Whose.
         campaign: String,
+        /// The version of the campaign that it was computed from. Over any other it is not written.
+        version: Option<String>,
         /// The status.
         status: Box<CampaignStatus>,
         /// What was decided since the last.

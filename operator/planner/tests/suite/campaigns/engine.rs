@@ -24,6 +24,8 @@ struct Hub {
     campaigns: BTreeMap<String, Campaign>,
     now: Timestamp,
     answer: Answering,
+    /// Are the answers to statuses lost, though they are written?
+    loses_answers: bool,
     /// All writes, by campaign and instance.
     written: Vec<(String, String)>,
 }
@@ -40,6 +42,7 @@ impl Hub {
             campaigns: campaigns.into_iter().map(|one| (one.metadata.name.clone().unwrap(), one)).collect(),
             now: at(now),
             answer: |_| Outcome::Accepted,
+            loses_answers: false,
             written: Vec::new(),
         }
     }
@@ -66,9 +69,9 @@ impl Hub {
 
     fn perform(&mut self, effect: Effect) -> Event {
         match effect {
-            Effect::Tell { campaign, status, .. } => {
-                self.campaigns.get_mut(&campaign).unwrap().status = Some(*status);
-                Event::Told { campaign, is_written: true }
+            Effect::Tell { campaign, version, status, .. } => {
+                let version = self.tell(&campaign, version, *status).filter(|_| !self.loses_answers);
+                Event::Told { campaign, version }
             }
             Effect::Write(write) => {
                 self.written.push((write.campaign.clone(), write.name.clone()));
@@ -77,6 +80,18 @@ impl Hub {
                 Event::Answered { id: write.id, outcome }
             }
         }
+    }
+
+    /// Writes a status over the version that it was computed from; gives the version that comes of it.
+    fn tell(&mut self, campaign: &str, version: Option<String>, status: CampaignStatus) -> Option<String> {
+        let campaign = self.campaigns.get_mut(campaign)?;
+        if version != campaign.metadata.resource_version {
+            return None;
+        }
+        let next = version.map_or(1, |version| version.parse::<u32>().unwrap() + 1);
+        campaign.metadata.resource_version = Some(next.to_string());
+        campaign.status = Some(status);
+        campaign.metadata.resource_version.clone()
     }
 
     fn apply(&mut self, write: &Write) -> Outcome {
@@ -227,6 +242,44 @@ fn a_write_whose_answer_is_lost_keeps_its_place_until_the_instance_is_seen() {
     hub.answer = |_| Outcome::Accepted;
     hub.happens(Event::Seen(Seen::Instance("gotocloud".into(), "a".into())));
     assert_eq!(hub.written, [("c".into(), "a".into()), ("c".into(), "a".into())]);
+}
+
+#[test]
+fn a_wave_whose_beginning_was_recorded_begins_once_though_the_answer_was_lost() {
+    let objects = fleet_of(vec![runs("a", "e", "app-2", &json!({}), &json!({}))]);
+    let mut hub = Hub::new(objects, vec![campaign_of("c", &json!({}))], "2026-01-01T00:00:00Z");
+    hub.loses_answers = true;
+    hub.starts();
+    let began = hub.status("c").waves[0].started_at.clone();
+    assert!(began.is_some());
+
+    // A person aborts it before anybody knows what became of that.
+    hub.loses_answers = false;
+    let campaign = hub.campaigns.get_mut("c").unwrap();
+    campaign.spec.state = gotocloud_api::campaign::CampaignState::Aborted;
+    campaign.metadata.generation = Some(2);
+    hub.happens(Event::Seen(Seen::Campaign("c".into())));
+    hub.passes(SignedDuration::from_secs(5));
+    assert_eq!(hub.status("c").phase, gotocloud_api::campaign::CampaignPhase::Aborted);
+    assert_eq!(hub.status("c").waves[0].started_at, began);
+}
+
+#[test]
+fn a_status_that_a_frozen_process_was_sending_takes_no_beginning_back() {
+    let objects = fleet_of(vec![runs("a", "e", "app-2", &json!({}), &json!({}))]);
+    let paused = campaign_of("c", &json!({"state": "Paused"}));
+    let mut hub = Hub::new(objects, vec![paused], "2026-01-01T00:00:00Z");
+    let effects = hub.engine.handle([Event::Seen(Seen::Everything)], &hub.world(), hub.now);
+    let Some(Effect::Tell { version, status, .. }) = effects.into_iter().next() else { panic!("it tells nothing") };
+
+    // Another process goes on.
+    hub.engine = Engine::default();
+    let campaign = hub.campaigns.get_mut("c").unwrap();
+    campaign.spec.state = gotocloud_api::campaign::CampaignState::Running;
+    campaign.metadata.generation = Some(2);
+    hub.starts();
+    assert_eq!(hub.tell("c", version, *status), None);
+    assert!(hub.status("c").waves[0].started_at.is_some());
 }
 
 #[test]
