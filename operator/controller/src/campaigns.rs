@@ -177,7 +177,8 @@ impl Runner {
         }
     }
 
-    /// Writes the status of a campaign of that version, and tells of its decisions; gives the version that it has since.
+    /// Writes a campaign's status over the version that it was computed from, and tells of its decisions. Gives the version
+    /// that came of it.
     async fn tell(
         &self,
         name: &str,
@@ -189,15 +190,13 @@ impl Runner {
             tracing::info!(campaign = name, verb = ?decision.verb, subject = decision.subject, actor = decision.actor,
                 reason = decision.reason, "decided");
         }
-        let manifest = json!({"apiVersion": "gotocloud.amue.fr/v1alpha1", "kind": "Campaign",
-            "metadata": {"name": name, "resourceVersion": version}, "status": status});
+        let metadata = json!({"name": name, "resourceVersion": version});
+        let manifest = json!({"apiVersion": "gotocloud.amue.fr/v1alpha1", "kind": "Campaign", "metadata": metadata, "status": status});
         self.known.context.executor.cluster.metrics.writes.with_label_values(&["patch", "Campaign/status"]).inc();
         let parameters = PatchParams::apply(names::FIELD_MANAGER).force();
         let api = Api::<Campaign>::all(self.client.clone());
         let written = match api.patch_status(name, &parameters, &Patch::Apply(&manifest)).await {
             Ok(written) => written,
-            // It was edited since: it is looked at again first.
-            Err(kube::Error::Api(status)) if status.code == 409 => return None,
             Err(error) => {
                 let error = explained(&error);
                 tracing::warn!(campaign = name, error, "its status was not written; it is tried again");

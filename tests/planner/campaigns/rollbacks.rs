@@ -80,6 +80,30 @@ fn a_wave_put_in_between_closes_none_that_has_begun() {
     assert_eq!((names(&moves.begin), moves.start), (vec!["a"], None));
 }
 
+#[test]
+fn what_is_still_watched_goes_back_at_once() {
+    let claim = by("c", "app-3");
+    let watched = |claim: &Value| {
+        let spec = json!({"release": claim["wants"], "rollout": claim});
+        let record = upgraded(Some(&by("c", "app-3")), "app-2", "app-3", "app-3", "Soak");
+        let releases = [release_object("app-2", "2.0", &json!({})), release_object("app-3", "3.0", &json!({}))];
+        let mut objects = vec![application(), establishment("e", &json!({}))];
+        objects.extend(releases);
+        objects.push(runs("a", "e", "app-3", &spec, &json!({"upgrade": record})));
+        fleet(&objects)
+    };
+    let campaign = campaign_of("c", &json!({"rollBack": ["w"]}));
+
+    let (moves, _) = decided(&campaign, &["w"], &watched(&json!(claim)), at("2026-01-01T01:00:00Z"));
+    assert_eq!(names(&moves.begin), ["a"]);
+    assert_eq!(moves.begin[0].back_to.as_deref(), Some("app-2"));
+
+    // It was asked to; an abort does not take that back half-way.
+    let aborted = campaign_of("c", &json!({"rollBack": ["w"], "state": "Aborted"}));
+    let (moves, _) = decided(&aborted, &["w"], &watched(&json!(by("c", "app-2"))), at("2026-01-01T01:00:00Z"));
+    assert!(moves.withdraw.is_empty());
+}
+
 /// Half of ten at once, of which five have gone back already.
 #[test]
 fn going_back_does_not_shrink_its_own_share() {

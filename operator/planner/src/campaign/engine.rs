@@ -47,11 +47,11 @@ const TELL_AGAIN: SignedDuration = SignedDuration::from_secs(2);
 type Who = (String, String);
 
 /// All that is known of campaigns.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Engine {
     live: BTreeMap<String, Live>,
-    /// The statuses of campaigns as they were last written, with the campaign's uid: the watch may not show them yet.
-    written: BTreeMap<String, (Option<String>, CampaignStatus)>,
+    /// The statuses of campaigns as they were last written: the watch may not show them yet.
+    written: BTreeMap<String, Written>,
     claims: Claims,
     /// What is being written, by the Instance: nobody else takes that.
     flights: BTreeMap<Who, Flight>,
@@ -64,6 +64,7 @@ pub struct Engine {
 }
 
 /// A write that is not answered yet, or whose effect was not seen yet.
+#[derive(Clone)]
 struct Flight {
     id: u64,
     campaign: String,
@@ -91,22 +92,40 @@ impl Doing {
     }
 }
 
+/// A status that was written.
+#[derive(Clone, Debug)]
+struct Written {
+    /// The uid of its campaign.
+    uid: Option<String>,
+    status: CampaignStatus,
+    /// The version that came of it.
+    version: String,
+    /// The versions that it was written over. What else the watch shows is as new, or newer.
+    over: BTreeSet<Option<String>>,
+}
+
+impl Written {
+    /// Is it newer than what the watch shows of the campaign?
+    fn is_newer(&self, campaign: &Campaign) -> bool {
+        self.uid == campaign.metadata.uid && self.over.contains(&campaign.metadata.resource_version)
+    }
+}
+
 /// What is to be derived anew of a campaign.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Stale {
     all: bool,
     instances: BTreeSet<String>,
 }
 
 /// What is known of a campaign that goes on.
+#[derive(Clone)]
 struct Live {
     campaign: Arc<Campaign>,
     view: Option<View>,
     stale: Stale,
     /// Its status as last written, until the watch shows it.
-    status: Option<CampaignStatus>,
-    /// The version that it had, and got when its status was last written: that may not be seen yet.
-    version: Option<(String, String)>,
+    written: Option<Written>,
     /// What is being told.
     telling: Option<Telling>,
     /// What it did and has not told yet.
@@ -121,8 +140,10 @@ struct Live {
     refusals: HashMap<Arc<str>, Refusal>,
 }
 
+#[derive(Clone)]
 struct Telling {
     status: CampaignStatus,
+    version: Option<String>,
     untold: Untold,
     changes: Vec<report::Change>,
     is_start: bool,
@@ -134,8 +155,7 @@ impl Live {
             campaign: Arc::clone(campaign),
             view: None,
             stale: Stale { all: true, ..Stale::default() },
-            status: None,
-            version: None,
+            written: None,
             telling: None,
             untold: Untold::default(),
             may_tell: true,
@@ -148,16 +168,14 @@ impl Live {
         }
     }
 
-    /// Its version: as it was last seen, or written since.
-    fn version(&self) -> Option<String> {
-        let seen = self.campaign.metadata.resource_version.as_ref();
-        let written = self.version.as_ref().filter(|(before, _)| Some(before) == seen);
-        written.map(|(_, after)| after).or(seen).cloned()
-    }
-
     /// Its status: as it was written last.
     fn known(&self) -> Option<&CampaignStatus> {
-        self.status.as_ref().or(self.campaign.status.as_ref())
+        self.written.as_ref().map(|written| &written.status).or(self.campaign.status.as_ref())
+    }
+
+    /// Its version: that of the status it has.
+    fn version(&self) -> Option<&String> {
+        self.written.as_ref().map(|written| &written.version).or(self.campaign.metadata.resource_version.as_ref())
     }
 }
 
@@ -223,7 +241,7 @@ impl Engine {
         objects: &dyn Objects,
     ) -> Option<(simulate::Start, simulate::Measured, Option<i64>)> {
         let live = self.live.get_mut(name)?;
-        let status = live.status.clone().or_else(|| live.campaign.status.clone());
+        let status = live.known().cloned();
         let view = live.view.as_mut()?;
         live.is_forecast_stale = false;
         let mut start = view.start(&live.campaign, status.as_ref(), objects);
@@ -364,10 +382,11 @@ impl Engine {
         let Some(live) = self.live.get_mut(campaign) else { return };
         let Some(telling) = live.telling.take() else { return };
         if let Some(version) = version {
-            live.version = live.campaign.metadata.resource_version.clone().map(|seen| (seen, version));
-            let uid = live.campaign.metadata.uid.clone();
-            self.written.insert(campaign.to_owned(), (uid, telling.status.clone()));
-            live.status = Some(telling.status);
+            let mut over = live.written.take().map(|written| written.over).unwrap_or_default();
+            over.insert(telling.version);
+            let written = Written { uid: live.campaign.metadata.uid.clone(), status: telling.status, version, over };
+            self.written.insert(campaign.to_owned(), written.clone());
+            live.written = Some(written);
             live.tell_again = None;
             live.is_untold = false;
             // From its start on a wave's deferrals count, and who comes too late.
@@ -394,21 +413,25 @@ impl Engine {
             campaigns.iter().any(|one| one.metadata.name.as_deref() == Some(name) && is_of(live, one))
         });
 
-        self.written.retain(|name, _| campaigns.iter().any(|one| one.metadata.name.as_deref() == Some(name)));
+        self.written.retain(|name, written| {
+            campaigns.iter().any(|one| one.metadata.name.as_deref() == Some(name) && written.is_newer(one))
+        });
 
         let mut going = Vec::new();
         for campaign in &campaigns {
             let Some(name) = campaign.metadata.name.as_deref() else { continue };
-            let written =
-                self.written.get(name).filter(|(uid, _)| *uid == campaign.metadata.uid).map(|(_, status)| status);
+            let written = self.written.get(name);
+            let status = written.map(|written| &written.status).or(campaign.status.as_ref());
             // What has ended takes nobody more, whatever becomes of its targets; an edit of its spec opens it again.
-            if is_over_by(campaign, written.or(campaign.status.as_ref())) {
+            if is_over_by(campaign, status) {
                 self.live.remove(name);
                 continue;
             }
             going.push(Arc::clone(campaign));
-            let status = written.cloned();
-            let live = self.live.entry(name.to_owned()).or_insert_with(|| Live { status, ..Live::new(campaign) });
+            let live = self.live.entry(name.to_owned()).or_insert_with(|| Live::new(campaign));
+            if written.is_none() || live.written.is_none() {
+                live.written = written.cloned();
+            }
             if live.campaign.metadata.generation != campaign.metadata.generation {
                 live.stale.all = true;
                 live.schedule = None;
@@ -627,6 +650,7 @@ impl Live {
             return;
         }
         let stored = self.known().cloned();
+        let version = self.version().cloned();
         let Some(view) = &mut self.view else { return };
         let spec = &self.campaign.spec;
         let detail =
@@ -666,12 +690,12 @@ impl Live {
         self.is_untold = false;
         self.telling = Some(Telling {
             status: status.clone(),
+            version: version.clone(),
             untold: std::mem::take(&mut self.untold),
             changes: std::mem::take(&mut view.changes),
             is_start: moves.start.is_some(),
         });
         let campaign = self.campaign.metadata.name.clone().unwrap_or_default();
-        let version = self.version();
         effects.push(Effect::Tell { campaign, version, status: Box::new(status), decisions });
     }
 }

@@ -167,11 +167,17 @@ fn upgraded(
             _ if is_edited => Standing::Pinned(pinned_by.unwrap_or("somebody").into()),
             // Somebody took it out again before it was answered: it is asked for anew.
             None if instance.spec.release.is_none() => Standing::Pending,
-            None => Standing::Running { untouched: true },
+            // What is still watched of an earlier claim goes back by its own record.
+            None => Standing::Running { untouched: self::record(instance).is_none_or(|one| one.phase.is_terminal()) },
             Some(record) if record.to != goal => {
                 went_back(record, !is_to_go_back && rollout.attempt < attempt(asker.spec, name))
             }
-            Some(record) if record.phase == UpgradePhase::Done && is_to_go_back && record.from != goal => {
+            // What is watched need not be watched to the end first.
+            Some(record)
+                if matches!(record.phase, UpgradePhase::Done | UpgradePhase::Soak)
+                    && is_to_go_back
+                    && record.from != goal =>
+            {
                 Standing::ToGoBack(record.from.as_str().into())
             }
             // What broke off half way is settled by a person; until then another attempt is no use.

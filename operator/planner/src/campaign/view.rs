@@ -52,6 +52,7 @@ pub trait Objects {
 }
 
 /// What is known of a campaign.
+#[derive(Clone)]
 pub struct View {
     /// Where its targets stand.
     pub board: Board,
@@ -82,6 +83,7 @@ struct Found {
 }
 
 /// What targets are seen against, which changes seldom.
+#[derive(Clone)]
 struct Ground {
     goal: Goal,
     claims: Claims,
@@ -94,7 +96,7 @@ struct Ground {
 }
 
 /// What was seen while all targets were looked at, and only findings are made of.
-#[derive(Default)]
+#[derive(Clone, Debug, Default)]
 struct Sights {
     names: BTreeSet<String>,
     running: BTreeMap<String, String>,

@@ -20,7 +20,7 @@ pub enum Event {
     Told {
         /// Whose.
         campaign: String,
-        /// The version that the campaign has since; `None` if it was not written.
+        /// The version that the campaign has by it; `None` if it was not written, or nobody knows.
         version: Option<String>,
     },
     /// A while has passed: counts may be told again.
@@ -84,7 +84,7 @@ pub enum Effect {
     Tell {
         /// Whose.
         campaign: String,
-        /// The version of the campaign to which it belongs: over another it is not written.
+        /// The version of the campaign that it was computed from. Over any other it is not written.
         version: Option<String>,
         /// The status.
         status: Box<CampaignStatus>,
