@@ -9,12 +9,12 @@ use gotocloud_api::{
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The waves of a campaign, made ready to be asked who is in them.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Members {
     waves: Vec<(Choice, Option<Choice>)>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Choice {
     names: BTreeSet<String>,
     selector: Option<Selector>,
