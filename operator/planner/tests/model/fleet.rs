@@ -220,11 +220,15 @@ impl Fleet {
             }
             (Fault::ShowsDoneEarly, Some(UpgradePhase::Rollout)) => {
                 let record = instance.status.as_mut().and_then(|status| status.upgrade.as_mut());
-                record.into_iter().for_each(|record| record.phase = UpgradePhase::Done);
+                if let Some(record) = record {
+                    record.phase = UpgradePhase::Done;
+                }
             }
             (Fault::NeverShowsDone, Some(UpgradePhase::Done)) => {
                 let record = instance.status.as_mut().and_then(|status| status.upgrade.as_mut());
-                record.into_iter().for_each(|record| record.phase = UpgradePhase::Verify);
+                if let Some(record) = record {
+                    record.phase = UpgradePhase::Verify;
+                }
             }
             _ => {}
         }

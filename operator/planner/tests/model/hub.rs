@@ -31,7 +31,7 @@ pub struct Hub {
 pub enum Other {
     Release(Arc<Release>),
     Establishment(Arc<Establishment>),
-    Freeze(String, ChangeFreezeSpec),
+    Freeze(String, Box<ChangeFreezeSpec>),
     Deferral(Arc<Deferral>),
     Approval(Arc<Approval>),
 }
@@ -81,7 +81,7 @@ fn set(instance: &mut Instance, name: &str, value: &Value) {
     match name {
         "release" => instance.spec.release = text(),
         "stage" => {
-            instance.spec.stage = serde_json::from_value::<Option<Stage>>(value.clone()).unwrap().unwrap_or_default()
+            instance.spec.stage = serde_json::from_value::<Option<Stage>>(value.clone()).unwrap().unwrap_or_default();
         }
         "rollout" => instance.spec.rollout = serde_json::from_value::<Option<Rollout>>(value.clone()).unwrap(),
         "rehearse" => instance.spec.rehearse = text(),
@@ -114,7 +114,7 @@ pub fn apply(
     let wanted: BTreeMap<&String, &Value> = body["spec"].as_object().into_iter().flatten().collect();
     let (ours, theirs) = (owned(stored, FIELD_MANAGER), owned(stored, PERSON));
     let differs = |name: &&&String| theirs.contains(**name) && field(stored, name) != *wanted[**name];
-    if wanted.keys().any(|name| differs(&&name)) && !is_forced {
+    if wanted.keys().any(|name| differs(&name)) && !is_forced {
         return Err(Conflict);
     }
 
@@ -202,7 +202,7 @@ impl Objects for Sight<'_> {
 
     fn freezes(&self) -> Vec<(String, ChangeFreezeSpec)> {
         let freeze = |other: &Other| match other {
-            Other::Freeze(name, spec) => Some((name.clone(), spec.clone())),
+            Other::Freeze(name, spec) => Some((name.clone(), (**spec).clone())),
             _ => None,
         };
         self.others().filter_map(freeze).collect()

@@ -169,8 +169,8 @@ fn instances_are_made() {
 
 #[test]
 fn ways_are_rehearsed() {
-    let left = Left { ticks: 3, ..Left::default() };
-    all_holds(Fleet::rehearsal().left(left).edits(of_campaign(&[people::abort])), 500);
+    let left = Left { ticks: 2, ..Left::default() };
+    all_holds(Fleet::rehearsal().left(left), 500);
 }
 
 #[test]

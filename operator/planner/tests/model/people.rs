@@ -103,11 +103,6 @@ pub fn asks_for_r3(instance: &mut Instance) {
     instance.spec.release = Some("r3".into());
 }
 
-/// Nobody says any more what it is to run.
-pub fn asks_for_nothing(instance: &mut Instance) {
-    instance.spec.release = None;
-}
-
 /// Something that no campaign writes.
 pub fn sets_env(instance: &mut Instance) {
     instance.spec.deletion_protection = Some(true);

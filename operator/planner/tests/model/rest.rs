@@ -11,7 +11,7 @@ use crate::{
     stored::print_of,
 };
 use gotocloud_api::{Campaign, CampaignStatus, campaign::CampaignPhase, upgrade::UpgradePhase};
-use gotocloud_planner::campaign::{Standing, claims::is_over, engine::what_decides};
+use gotocloud_planner::campaign::{Board, Standing, claims::is_over, engine::what_decides};
 use jiff::{SignedDuration, Timestamp};
 
 pub const NO_WEDGE: &str = "once people and faults stop, each campaign ends or says what person it waits for";
@@ -72,7 +72,7 @@ fn goes_on(fleet: &Fleet, state: &mut State) -> bool {
         state.looks(fleet);
         return true;
     }
-    if state.process.unseen(&state.hub) != [] {
+    if !state.process.unseen(&state.hub).is_empty() {
         state.shows_all();
         return true;
     }
@@ -143,7 +143,7 @@ fn holds_for_nobody(state: &State) -> bool {
     let campaigns = || state.hub.campaigns.iter().flatten();
     let goes_on = |name: &str| campaigns().any(|one| one.metadata.name.as_deref() == Some(name) && !is_over(one));
     let boards = campaigns().filter_map(|one| state.process.engine.engine.board(one.metadata.name.as_deref()?));
-    boards.flat_map(|board| board.targets()).any(|(_, target)| {
+    boards.flat_map(Board::targets).any(|(_, target)| {
         let Standing::Blocked(why) = &target.standing else { return false };
         let holder = why.strip_prefix("the campaign ").and_then(|rest| rest.strip_suffix(" holds it"));
         holder.is_some_and(|name| !goes_on(name))
