@@ -16,9 +16,12 @@
 //!   end.
 
 mod effects;
+mod memory;
 mod refusals;
 
 pub use effects::{Effect, Event, Outcome, Seen, Write};
+pub(super) use memory::Memory;
+pub use memory::what_decides;
 
 use self::refusals::Refusal;
 use super::{

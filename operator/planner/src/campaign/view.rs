@@ -4,6 +4,7 @@ use super::{
     Board, Moves, Opening, Rehearsing, Standing, bodies,
     claims::Claims,
     decide,
+    engine::Memory,
     findings::{self, World},
     members::Members,
     ownership, report,
@@ -414,6 +415,19 @@ impl View {
             rehearsed,
             held: HashMap::new(),
         }
+    }
+
+    /// Adds what it decides by. When targets may begin follows from what they are seen against.
+    pub(super) fn remember(&self, memory: &mut Memory) {
+        let Ground { goal, claims, members, release, releases, freezes, deferrals, groupings } = &self.ground;
+
+        memory.note(&self.board.targets().collect::<BTreeMap<_, _>>());
+        memory.note(&self.findings);
+        memory.note(&(goal, claims, members, release, releases, freezes, deferrals));
+        memory.note_all(groupings);
+        memory.note(&self.sights);
+        memory.note(&self.valid);
+        memory.note_all(&self.refused);
     }
 
     /// By why its calendar cannot be read, the targets that wait for that.
