@@ -29,6 +29,7 @@ use kube::{
 };
 use serde_json::json;
 use std::{
+    collections::HashMap,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -50,6 +51,8 @@ pub struct Runner {
     beat: Instant,
     forecasts: Forecasts,
     simulations: JoinSet<Simulated>,
+    /// The versions of campaigns as this process last wrote their status, by name: the watch may not show them yet.
+    told: HashMap<String, String>,
 }
 
 /// The objects that campaigns are seen against.
@@ -68,6 +71,7 @@ impl Runner {
             beat: Instant::now(),
             forecasts: Forecasts::default(),
             simulations: JoinSet::new(),
+            told: HashMap::new(),
         }
     }
 
@@ -147,14 +151,14 @@ impl Runner {
     }
 
     /// Does what the engine wants; gives the answers.
-    async fn carry_out(&self, effects: Vec<Effect>) -> Vec<Event> {
+    async fn carry_out(&mut self, effects: Vec<Effect>) -> Vec<Event> {
         let mut writes = Vec::new();
         let mut answers = Vec::new();
         for effect in effects {
             match effect {
                 Effect::Write(write) => writes.push(write),
-                Effect::Tell { campaign, status, decisions } => {
-                    let is_written = self.tell(&campaign, &status, &decisions).await;
+                Effect::Tell { campaign, over, status, decisions } => {
+                    let is_written = self.tell(&campaign, over, &status, &decisions).await;
                     answers.push(Event::Told { campaign, is_written });
                 }
             }
@@ -177,20 +181,36 @@ impl Runner {
         }
     }
 
-    /// Writes a campaign's status, and tells of its decisions.
-    async fn tell(&self, name: &str, status: &CampaignStatus, decisions: &[Decision]) -> bool {
+    /// Writes a campaign's status over the version that was seen, or that this process wrote since; tells of its decisions.
+    async fn tell(
+        &mut self,
+        name: &str,
+        over: Option<String>,
+        status: &CampaignStatus,
+        decisions: &[Decision],
+    ) -> bool {
         for decision in decisions {
             tracing::info!(campaign = name, verb = ?decision.verb, subject = decision.subject, actor = decision.actor,
                 reason = decision.reason, "decided");
         }
-        let manifest = json!({"apiVersion": "gotocloud.amue.fr/v1alpha1", "kind": "Campaign", "metadata": {"name": name}, "status": status});
+        let number = |version: &String| version.parse::<u64>().ok();
+        let version = over.into_iter().chain(self.told.get(name).cloned()).max_by_key(number);
+        let metadata = json!({"name": name, "resourceVersion": version});
+        let manifest = json!({"apiVersion": "gotocloud.amue.fr/v1alpha1", "kind": "Campaign", "metadata": metadata, "status": status});
         self.known.context.executor.cluster.metrics.writes.with_label_values(&["patch", "Campaign/status"]).inc();
         let parameters = PatchParams::apply(names::FIELD_MANAGER).force();
         let api = Api::<Campaign>::all(self.client.clone());
-        if let Err(error) = api.patch_status(name, &parameters, &Patch::Apply(&manifest)).await {
-            let error = explained(&error);
-            tracing::warn!(campaign = name, error, "its status was not written; it is tried again");
-            return false;
+        match api.patch_status(name, &parameters, &Patch::Apply(&manifest)).await {
+            Ok(written) => {
+                self.told.extend(written.metadata.resource_version.map(|version| (name.to_owned(), version)));
+            }
+            Err(error) => {
+                // The watch shows what it was, if another wrote it.
+                self.told.remove(name);
+                let error = explained(&error);
+                tracing::warn!(campaign = name, error, "its status was not written; it is tried again");
+                return false;
+            }
         }
         if let Some(campaign) = self.known.catalogue.campaign(name) {
             self.announce(&campaign, decisions).await;

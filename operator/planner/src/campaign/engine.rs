@@ -364,7 +364,10 @@ impl Engine {
             live.is_forecast_stale |= telling.is_start;
             return;
         }
-        // It is told again, with what happened since.
+        // It is told again, with what happened since. Somebody else may have written it, or this process without an answer:
+        // what the watch shows is what it is.
+        live.status = None;
+        self.written.remove(campaign);
         let since = std::mem::replace(&mut live.untold, telling.untold);
         live.untold.add(since);
         if let Some(view) = &mut live.view {
@@ -660,7 +663,8 @@ impl Live {
             is_start: moves.start.is_some(),
         });
         let campaign = self.campaign.metadata.name.clone().unwrap_or_default();
-        effects.push(Effect::Tell { campaign, status: Box::new(status), decisions });
+        let over = self.campaign.metadata.resource_version.clone();
+        effects.push(Effect::Tell { campaign, over, status: Box::new(status), decisions });
     }
 }
 

@@ -84,6 +84,9 @@ pub enum Effect {
     Tell {
         /// Whose.
         campaign: String,
+        /// The version of the campaign that was seen: the status is written over that, or over what whoever tells has
+        /// written since, and over nothing else.
+        over: Option<String>,
         /// The status.
         status: Box<CampaignStatus>,
         /// What was decided since the last.

@@ -321,3 +321,38 @@ fn at_rest_it_asks_for_no_beat() {
     assert_eq!(hub.standing("c", "i"), Standing::Pending);
     assert!(!hub.engine.wants_a_beat(), "nothing is left to be told");
 }
+
+#[test]
+fn a_campaigns_status_is_told_over_the_version_that_was_seen() {
+    let mut campaign = campaign_of("autumn", &json!({}));
+    campaign.metadata.resource_version = Some("7".to_owned());
+    let hub = Hub::new(catalogue(), vec![campaign], "2026-01-01T00:00:00Z");
+    let effects = Engine::default().handle([Event::Seen(Seen::Everything)], &hub.world(), hub.now);
+    let over = effects.iter().find_map(|effect| if let Effect::Tell { over, .. } = effect { Some(over) } else { None });
+    assert_eq!(over, Some(&Some("7".to_owned())));
+}
+
+#[test]
+fn a_wave_whose_beginning_was_written_without_an_answer_keeps_when_it_began() {
+    let instance = runs("a", "e", "app-1", &json!({}), &json!({}));
+    let wave = json!({"name": "w", "targets": {"selector": {}}, "notBefore": "2026-01-01T01:00:00Z"});
+    let campaign = campaign_of("autumn", &json!({ "waves": [wave] }));
+    let mut hub = Hub::new([catalogue(), vec![instance]].concat(), vec![campaign], "2026-01-01T00:00:00Z");
+    hub.starts();
+    assert_eq!(hub.status("autumn").waves[0].started_at, None);
+
+    // It begins: that is stored, and the answer is lost.
+    hub.now += SignedDuration::from_hours(2);
+    let world = hub.world();
+    let effects = hub.engine.handle([Event::Time], &world, hub.now);
+    let Some(Effect::Tell { status, .. }) = effects.into_iter().next() else { panic!("it begins a wave") };
+    let begun = status.waves[0].started_at.clone();
+    assert!(begun.is_some());
+    hub.campaigns.get_mut("autumn").unwrap().status = Some(*status);
+    hub.now += SignedDuration::from_secs(1);
+    hub.happens(Event::Told { campaign: "autumn".into(), is_written: false });
+    hub.happens(Event::Seen(Seen::Campaign("autumn".into())));
+
+    hub.passes(SignedDuration::from_secs(5));
+    assert_eq!(hub.status("autumn").waves[0].started_at, begun);
+}
