@@ -5,7 +5,7 @@
 
 use crate::{
     fault::Fault,
-    operator::{self, Process},
+    operator,
     world::{Caller, Timer, World},
 };
 use jiff::{SignedDuration, Timestamp};
@@ -49,11 +49,6 @@ impl World {
         }
         self.lease.holder == Some(caller.place)
             && self.lease.renewed.is_none_or(|renewed| self.now() < renewed + DEADLINE)
-    }
-
-    /// Does a process take itself for the one that acts?
-    pub(crate) fn leads(&self, process: &Process) -> bool {
-        process.is_leading && !process.is_frozen
     }
 
     /// The Lease is renewed no more from now on.

@@ -415,7 +415,8 @@ impl World {
 
     /// What the processes that act have to do by a moment; `None`: ever.
     fn due(&self, by: Option<Timestamp>) -> Vec<(usize, Work, Timestamp)> {
-        let acting = self.processes.iter().filter(|process| self.leads(process) && process.is_synced());
+        let acting =
+            self.processes.iter().filter(|process| process.is_leading && !process.is_frozen && process.is_synced());
         let all = acting.flat_map(|process| process.work().map(|(work, at)| (process.place, work, at)));
         all.filter(|(_, _, at)| by.is_none_or(|by| *at <= by)).collect()
     }

@@ -154,11 +154,11 @@ impl Process {
 
     /// Begins a term: nothing is carried over from an earlier one but what the watches show.
     pub fn lead(&mut self, life: u64, now: Timestamp) {
-        let Self { place, catalogue, children, inbox, synced, specs, is_watching, .. } =
+        let Self { place, is_watching, catalogue, children, inbox, synced, specs, .. } =
             std::mem::replace(self, Self::new(self.place, life, self.fault));
         let queue = catalogue.instances.keys().map(|who| (who.clone(), now)).collect();
         let (is_leading, new) = (true, Self::new(place, life, self.fault));
-        *self = Self { catalogue, children, inbox, synced, specs, is_watching, is_leading, queue, ..new };
+        *self = Self { is_leading, is_watching, catalogue, children, queue, inbox, synced, specs, ..new };
     }
 
     /// The watches that have something to tell.
