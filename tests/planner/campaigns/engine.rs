@@ -374,3 +374,14 @@ fn at_rest_it_asks_for_no_beat() {
     assert_eq!(hub.standing("c", "i"), Standing::Pending);
     assert!(!hub.engine.wants_a_beat(), "nothing is left to be told");
 }
+
+#[test]
+fn a_campaigns_status_is_told_over_the_version_that_was_seen() {
+    let mut campaign = campaign_of("autumn", &json!({}));
+    campaign.metadata.resource_version = Some("7".to_owned());
+    let hub = Hub::new(catalogue(), vec![campaign], "2026-01-01T00:00:00Z");
+    let effects = Engine::default().handle([Event::Seen(Seen::Everything)], &hub.world(), hub.now);
+    let over =
+        effects.iter().find_map(|effect| if let Effect::Tell { version, .. } = effect { Some(version) } else { None });
+    assert_eq!(over, Some(&Some("7".to_owned())));
+}

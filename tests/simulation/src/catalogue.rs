@@ -3,11 +3,16 @@
 //! The releases are a ladder. What each does to the data is known here apart from the planner, so that a pod on data that
 //! does not suit it is seen for what it is.
 
-use crate::{api::Ref, world::World};
+use crate::{api::Ref, people::COHORTS, world::World};
+use gotocloud_api::names;
 use serde_json::{Value, json};
 
 /// Where the Instances are.
 pub const HUB: &str = "hub";
+/// Where establishments write Deferrals.
+pub const OWN_NAMESPACE: &str = "own";
+/// How many Establishments have no Instance at first.
+const NEW: u32 = 2;
 /// The application.
 pub const APPLICATION: &str = "app";
 
@@ -175,13 +180,21 @@ pub fn instance(number: u32) -> Value {
         json!({"application": APPLICATION, "establishment": format!("e{number}"), "release": name_of("1.0")}),
     );
     object["metadata"]["namespace"] = HUB.into();
+    object["metadata"]["labels"] = labels(number);
     object
+}
+
+fn labels(number: u32) -> Value {
+    let cohort = COHORTS[number as usize % COHORTS.len()];
+    json!({names::LABEL_COHORT: cohort})
 }
 
 /// Publishes all of it.
 pub fn publish(world: &mut World) {
-    let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": HUB}});
-    put(world, "Namespace", "", &namespace);
+    for name in [HUB, OWN_NAMESPACE] {
+        let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
+        put(world, "Namespace", "", &namespace);
+    }
     put(world, "Application", "", &application());
     let image = "registry.example.fr/postgresql:17.6";
     put(world, "Platform", "", &platform("cnpg", &json!({"cloudNativePG": {"imageName": image}})));
@@ -193,11 +206,21 @@ pub fn publish(world: &mut World) {
     for at in 0..LADDER.len() {
         put(world, "Release", "", &release(at));
     }
-    for number in 0..world.settings.fleet {
+    let fleet = world.settings.fleet;
+    for number in 0..fleet + NEW {
         let home = if number % 2 == 0 { "cnpg" } else { "server" };
-        let spec = json!({"displayName": "Université", "sizeClass": "Small", "homePlatform": home});
-        put(world, "Establishment", "", &own("Establishment", &format!("e{number}"), spec));
-        put(world, "Instance", HUB, &instance(number));
+        let spec = json!({
+            "displayName": "Université", "sizeClass": "Small", "homePlatform": home, "namespace": OWN_NAMESPACE,
+        });
+        let mut establishment = own("Establishment", &format!("e{number}"), spec);
+        establishment["metadata"]["labels"] = labels(number);
+        if number >= fleet {
+            establishment["metadata"]["labels"]["new"] = "yes".into();
+        }
+        put(world, "Establishment", "", &establishment);
+        if number < fleet {
+            put(world, "Instance", HUB, &instance(number));
+        }
     }
 }
 

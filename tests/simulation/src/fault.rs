@@ -1,6 +1,6 @@
 //! Mistakes that somebody could make, planted to show that each is found.
 
-use crate::laws;
+use crate::laws::{self, campaigns};
 use gotocloud_api::upgrade::UpgradePhase;
 use gotocloud_planner::{Kind, Snapshot, Step};
 
@@ -33,11 +33,33 @@ pub enum Fault {
     ForgetsWhatAListLacks,
     /// Data is removed with the workload.
     RemovesData,
+    /// A process does not ask whether it still holds the Lease.
+    AsksNoGuard,
+    /// A campaign's status names no version: it is written over whatever is there.
+    TellsOverWhatever,
+    /// A campaign takes by force what a person set.
+    TakesPinned,
+    /// What a campaign writes into an Instance names no version.
+    NamesNoTarget,
+    /// Who began an Instance is not looked at.
+    SeesNoClaims,
+    /// A campaign that a person holds is taken for one that goes on.
+    SeesNoPause,
+    /// The windows of establishments are not looked at.
+    SeesNoWindows,
+    /// Campaigns are looked at only if something happens, not when a window opens: a state without exit.
+    IsNeverWoken,
+    /// That a wave begins is taken for recorded, and is not.
+    RecordsNoWave,
+    /// Who goes back is held.
+    HoldsWhatGoesBack,
+    /// What a way is made of is looked up in today's catalogue instead of in its record.
+    LooksFactsUp,
 }
 
 impl Fault {
     /// Those that the default run is known to find, with the law that each breaks.
-    pub const FOUND: [(Self, &'static str); 8] = [
+    pub const FOUND: [(Self, &'static str); 19] = [
         (Self::ActsOnAStaleView, laws::FORWARD),
         (Self::NamesNoVersion, laws::NAMED),
         (Self::ActsBeforeItRecords, laws::RECORDED),
@@ -46,6 +68,17 @@ impl Fault {
         (Self::TakesPodsForGone, laws::QUIET),
         (Self::MakesPasswordsAnew, laws::SECRET),
         (Self::RemovesData, laws::KEPT),
+        (Self::LooksFactsUp, laws::SUITS),
+        (Self::AsksNoGuard, laws::LEASE),
+        (Self::TellsOverWhatever, laws::NAMED),
+        (Self::NamesNoTarget, laws::NAMED),
+        (Self::TakesPinned, campaigns::PINNED),
+        (Self::SeesNoClaims, campaigns::LIMITS),
+        (Self::SeesNoPause, campaigns::HELD),
+        (Self::SeesNoWindows, campaigns::WINDOWS),
+        (Self::IsNeverWoken, laws::WEDGE),
+        (Self::RecordsNoWave, campaigns::ORDER),
+        (Self::HoldsWhatGoesBack, campaigns::BACK),
     ];
 
     /// Puts the mistake into what is about to be carried out.

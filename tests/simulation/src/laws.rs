@@ -1,9 +1,15 @@
 //! What must hold, whatever happens.
 
+mod calendars;
+pub mod campaigns;
+mod rest;
+
+pub use rest::{EXIT, GONE, LEFT, SAID, SILENT, TRUE, WEDGE};
+
 use crate::{
     api::{Change, Ref, Stored},
     catalogue::{self, LADDER, Moves},
-    controllers::{PodState, is_at_it},
+    controllers::is_at_it,
     operator::typed,
     world::World,
 };
@@ -11,10 +17,11 @@ use gotocloud_api::{
     Instance, InstanceStatus,
     instance::DeletionPolicy,
     names,
-    upgrade::{UpgradePhase, UpgradeStatus},
+    upgrade::{Rollout, UpgradePhase, UpgradeStatus},
 };
-use gotocloud_planner::ObjectKey;
+use gotocloud_planner::campaign::FIELD_MANAGER;
 use jiff::Timestamp;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 /// No pods run on data that does not suit them: data half-way suits none.
 pub const SUITS: &str = "no pod runs on data that does not suit it";
@@ -36,21 +43,10 @@ pub const SECRET: &str = "what was generated stays";
 pub const FORWARD: &str = "no record of a way goes back, or is left before it ended";
 /// A status is decided on what was seen.
 pub const NAMED: &str = "a status is written over what it was decided on, and over nothing else";
+/// One process acts.
+pub const LEASE: &str = "nobody writes but who holds the Lease";
 /// A record is there before what it asks for.
 pub const RECORDED: &str = "nothing of a way is made before its record says so";
-/// A phase ends by its deadline.
-pub const EXIT: &str = "at rest, no way is under way that nobody is asked to help";
-/// What is wrong is said.
-pub const SAID: &str = "at rest, what is not as asked says why";
-/// What is said is true.
-pub const TRUE: &str = "at rest, what is said to be ready is";
-/// Nothing is left behind.
-pub const LEFT: &str = "at rest, nothing is left that no release asks for";
-/// Nothing is written.
-pub const SILENT: &str = "at rest, nothing is written";
-/// A deletion ends.
-pub const GONE: &str = "at rest, what was deleted is gone";
-
 /// A law that was broken.
 #[derive(Clone, Debug)]
 pub struct Broken {
@@ -65,6 +61,16 @@ pub struct Broken {
 /// What is kept to judge by.
 #[derive(Debug, Default)]
 pub struct Laws {
+    /// The Instances that a campaign ever began, by their uids, and how.
+    begun: HashSet<(String, Rollout)>,
+    /// When a campaign last began an Instance, and how.
+    claimed: BTreeMap<String, (Rollout, Timestamp)>,
+    /// The ways that were watched in the end, by Instance and beginning.
+    soaked: BTreeSet<(String, Timestamp)>,
+    /// Since when what is to go back could have begun, by campaign and Instance.
+    to_go_back: BTreeMap<(String, String), Timestamp>,
+    /// How often campaigns were looked at on that day, counted from 1970.
+    looks: (i64, u32),
     /// When the operator last wrote.
     pub written: Option<Timestamp>,
     /// What it wrote then.
@@ -93,16 +99,33 @@ fn rank(phase: UpgradePhase) -> u8 {
 impl World {
     /// Judges a change of an object.
     pub(crate) fn judge(&mut self, change: &Change) {
-        if change.by != names::FIELD_MANAGER && change.by != names::REPLICAS_FIELD_MANAGER {
+        if ![names::FIELD_MANAGER, names::REPLICAS_FIELD_MANAGER, FIELD_MANAGER].contains(&change.by.as_str()) {
             return;
         }
+        self.judge_writer(change);
         self.laws.written = Some(self.now());
         self.laws.wrote = change.at.to_string();
+        if change.by == FIELD_MANAGER {
+            if let Some(after) = &change.after {
+                self.judge_target(change, change.before.as_deref(), after);
+            }
+            return;
+        }
         match (&change.before, &change.after) {
             (Some(before), None) => self.judge_removal(&change.at, before),
             (Some(before), Some(after)) => self.judge_write(change, before, after),
             (None, Some(_)) => self.judge_making(&change.at),
             (None, None) => {}
+        }
+    }
+
+    /// Is whoever wrote the one that holds the Lease?
+    fn judge_writer(&mut self, change: &Change) {
+        let Some(caller) = self.asking else { return };
+        let holder = self.lease.holder;
+        if holder != Some(caller.place) {
+            let what = format!("{} is written by process {}, and {holder:?} holds the Lease", change.at, caller.place);
+            self.breaks(LEASE, what);
         }
     }
 
@@ -153,6 +176,9 @@ impl World {
 
     fn judge_write(&mut self, change: &Change, before: &Stored, after: &Stored) {
         let at = &change.at;
+        if at.kind == "Campaign" {
+            return self.judge_campaign_status(change, before, after);
+        }
         if at.kind == "Instance" {
             let status = |stored: &Stored| typed::<InstanceStatus>(&stored.object["status"]);
             if before.object["status"] != after.object["status"] && !change.is_named {
@@ -161,6 +187,7 @@ impl World {
             if before.object["status"]["upgrade"] != after.object["status"]["upgrade"] {
                 let (old, new) = (status(before), status(after));
                 let (old, new) = (old.and_then(|one| one.upgrade), new.and_then(|one| one.upgrade));
+                self.note_record(at, new.as_ref());
                 self.judge_record(at, old.as_ref(), new.as_ref());
             }
             return;
@@ -259,83 +286,4 @@ impl World {
             self.breaks(KEPT, format!("the data of {namespace} goes, and nobody asked for it"));
         }
     }
-
-    /// Judges the world when nobody has done anything for a while. `since` is when the last thing should have been done.
-    pub(crate) fn judge_rest(&mut self, since: Timestamp) {
-        if let Some(written) = self.laws.written.filter(|written| *written > since) {
-            let what = format!("{} was written at {written}, though nothing happened since {since}", self.laws.wrote);
-            self.breaks(SILENT, what);
-        }
-        let all: Vec<Instance> = self.server.list("Instance").filter_map(|(_, one)| typed(&one.object)).collect();
-        for instance in &all {
-            self.judge_rest_of(instance);
-        }
-    }
-
-    fn judge_rest_of(&mut self, instance: &Instance) {
-        let name = instance.metadata.name.clone().unwrap_or_default();
-        let namespace = names::workload_namespace(&name);
-        if instance.metadata.deletion_timestamp.is_some() {
-            return self.breaks(GONE, format!("{name} is still being deleted"));
-        }
-        let status = instance.status.clone().unwrap_or_default();
-        let condition = |kind: &str| status.conditions.iter().find(|one| one.type_ == kind);
-        let is = |kind: &str| condition(kind).is_some_and(|one| one.status == "True");
-        let says = condition("Ready").map(|one| one.message.clone()).unwrap_or_default();
-
-        if let Some(record) = status.upgrade.as_ref().filter(|record| !record.phase.is_terminal()) {
-            // A backup that a person has to attest, and what is held, is said in the record.
-            let waits = matches!(record.phase, UpgradePhase::Backup | UpgradePhase::Preflight);
-            if !waits || record.message.is_empty() {
-                let what = format!("{name} is in {} since {}: {}", record.phase, record.since.0, record.message);
-                return self.breaks(EXIT, what);
-            }
-        }
-        if !is("Ready") && (says.is_empty() || !(is("Stalled") || is("Reconciling"))) {
-            return self.breaks(SAID, format!("{name} is not ready, and says {says:?}"));
-        }
-        let asked = instance.spec.release.as_deref();
-        let runs = status.release.as_ref().map(|release| release.name.as_str());
-        let answered = status.upgrade.as_ref().is_some_and(|record| Some(record.to.as_str()) == asked);
-        if is("Ready") && asked != runs && !answered {
-            return self.breaks(SAID, format!("{name} runs {runs:?}, is asked for {asked:?}, and says nothing of it"));
-        }
-
-        let place = runs.and_then(catalogue::place);
-        if is("Ready") {
-            let entries = status.inventory.as_ref().map_or(&[][..], |inventory| &inventory.entries[..]);
-            let missing = entries.iter().filter_map(ObjectKey::from_entry).find(|key| {
-                let stored = self.server.get(&Ref::new(key.kind.name(), &key.namespace, &key.name));
-                stored.is_none_or(|one| one.label(names::LABEL_MANAGED_BY) != Some(names::FIELD_MANAGER))
-            });
-            if let Some(key) = missing {
-                let what = format!("{name} is said to be ready, and {key} is not there, or somebody else's");
-                return self.breaks(TRUE, what);
-            }
-            let ready = self.nodes.within(&namespace).filter(|pod| pod.state == PodState::Ready).count();
-            if ready == 0 {
-                return self.breaks(TRUE, format!("{name} is said to be ready, and has no pod that is"));
-            }
-            let other = self.nodes.within(&namespace).find(|pod| Some(pod.runs) != place).map(|pod| pod.of.clone());
-            if let Some(of) = other {
-                return self
-                    .breaks(LEFT, format!("a pod of {of} is of another release than {runs:?}, which {name} runs"));
-            }
-        }
-        let unfinished = self.server.within(&namespace).find(|(at, stored)| {
-            matches!(at.kind, "Deployment" | "Job")
-                && stored.label(names::LABEL_MANAGED_BY) == Some(names::FIELD_MANAGER)
-                && is("Ready")
-                && is_of_no_release(at, place)
-        });
-        if let Some((at, _)) = unfinished {
-            let what = format!("{at} is left, which {runs:?} does not ask for");
-            self.breaks(LEFT, what);
-        }
-    }
-}
-
-fn is_of_no_release(at: &Ref, place: Option<usize>) -> bool {
-    let Some(place) = place else { return false };
-    at.kind == "Job" || !["web", LADDER[place].second].contains(&&*at.name)
 }

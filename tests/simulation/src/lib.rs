@@ -8,6 +8,7 @@ mod catalogue;
 mod controllers;
 mod fault;
 pub mod laws;
+mod lease;
 mod operator;
 mod people;
 mod trace;
@@ -22,7 +23,7 @@ use jiff::SignedDuration;
 use world::World;
 
 /// How long after the last person and fault a world is at rest.
-const REST: SignedDuration = SignedDuration::from_hours(4 * 24);
+const REST: SignedDuration = SignedDuration::from_hours(16 * 24);
 /// How long before that nothing may be written any more.
 const SILENCE: SignedDuration = SignedDuration::from_hours(24);
 

@@ -1,5 +1,9 @@
 //! What people do: they edit, scale by hand, delete, mistype, and look after what waits for them.
 
+mod campaigns;
+
+pub use campaigns::COHORTS;
+
 use crate::{
     api::Ref,
     catalogue::{self, HUB, LADDER},
@@ -47,6 +51,10 @@ pub struct Habits {
     pub restless: bool,
     /// They ask again for what was deleted without a look at what ran.
     pub forgetful: bool,
+    /// They make campaigns, and edit them while they go on.
+    pub campaigns: bool,
+    /// Their waves overlap, which a campaign cannot run with.
+    pub overlap: bool,
 }
 
 impl Habits {
@@ -64,6 +72,8 @@ impl Habits {
         slow_to_stop: true,
         restless: true,
         forgetful: true,
+        campaigns: true,
+        overlap: true,
     };
 
     /// What the default run plays.
@@ -83,6 +93,8 @@ impl Habits {
         slow_to_stop: false,
         restless: false,
         forgetful: false,
+        campaigns: false,
+        overlap: false,
     };
 }
 
@@ -91,6 +103,14 @@ impl Habits {
 pub struct People {
     /// How many Instances were ever asked for.
     pub asked: u32,
+    /// How many campaigns were ever made.
+    campaigns: u32,
+    /// How many waves were put in or renamed.
+    waves: u32,
+    /// How many waves were approved.
+    approvals: u32,
+    /// How many freezes and deferrals were ever made.
+    freezes: u32,
 }
 
 impl World {
@@ -296,6 +316,9 @@ impl World {
                 self.take_own_away(&namespace);
             }
             let Some(instance) = self.read(&at) else { continue };
+            if self.settings.habits.campaigns {
+                self.leave_to_campaigns(&at, &instance);
+            }
             let Some(status) = &instance.status else { continue };
             let is_unknown = |one: &gotocloud_api::conditions::Condition| {
                 one.type_ == ConditionType::Stalled.to_string()
@@ -309,6 +332,7 @@ impl World {
                 self.look_after_a_way(&at, &record);
             }
         }
+        self.look_after_campaigns();
     }
 
     /// What somebody put where the operator's objects are is taken away again.

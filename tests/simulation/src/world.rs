@@ -6,7 +6,8 @@ use crate::{
     controllers::{Data, Nodes},
     fault::Fault,
     laws::{Broken, Laws},
-    operator::{self, Process, Told, children::InstanceRef},
+    lease::Lease,
+    operator::{self, Process, Told, Work},
     people::People,
     trace::Trace,
 };
@@ -34,10 +35,17 @@ pub struct Settings {
     pub habits: crate::people::Habits,
 }
 
+/// How many processes of the operator there are.
+const PROCESSES: usize = 2;
+/// How long a request that was sent is on its way, at most: less than lies between the end of a holder's writing and the end
+/// of its Lease.
+const ON_ITS_WAY: SignedDuration = SignedDuration::from_secs(8);
+
 /// Which process asks, and in which of its lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Caller {
-    life: u64,
+    pub(crate) place: usize,
+    pub(crate) life: u64,
 }
 
 /// The process that asks is dead.
@@ -71,8 +79,14 @@ pub enum Timer {
     Round,
     /// A release is put right again.
     Mend(Ref, serde_json::Value),
-    /// The API server answers again.
+    /// The API server answers no more, or again.
     Outage(bool),
+    /// The Lease may be taken.
+    Lease,
+    /// A person does something about campaigns.
+    Campaigns,
+    /// What lasts is judged.
+    Judgement,
 }
 
 /// All there is.
@@ -91,15 +105,18 @@ pub struct World {
     pub(crate) is_lively: bool,
     /// Objects that a controller has yet to look at.
     pub(crate) dirty: BTreeSet<Ref>,
-    process: Process,
+    pub(crate) processes: Vec<Process>,
+    pub(crate) lease: Lease,
+    pub(crate) is_out: bool,
     lives: u64,
-    is_out: bool,
     timers: BTreeMap<(Timestamp, u64), Timer>,
     timers_made: u64,
     depth: u32,
     /// Until when an answer that is waited for comes.
     latest: Option<Timestamp>,
     events: u64,
+    /// The process whose write was just carried out.
+    pub(crate) asking: Option<Caller>,
 }
 
 impl World {
@@ -117,23 +134,27 @@ impl World {
             broken: None,
             is_lively: true,
             dirty: BTreeSet::new(),
-            process: Process::new(1),
-            lives: 1,
+            processes: (0..PROCESSES).map(|place| Process::new(place, 1, settings.fault)).collect(),
+            lease: Lease::new(),
             is_out: false,
+            lives: 1,
             timers: BTreeMap::new(),
             timers_made: 0,
             depth: 0,
             latest: None,
             events: 0,
+            asking: None,
             settings,
         };
         catalogue::publish(&mut world);
-        for kind in operator::watched() {
-            world.list_anew(kind);
-        }
+        world.elect();
         world.after(SignedDuration::from_mins(30), Timer::Person);
         world.after(SignedDuration::from_hours(6), Timer::Round);
         world.after(SignedDuration::from_hours(9), Timer::Outage(true));
+        if world.settings.habits.campaigns {
+            world.after(SignedDuration::from_hours(4), Timer::Campaigns);
+            world.after(SignedDuration::from_mins(30), Timer::Judgement);
+        }
         world
     }
 
@@ -188,12 +209,12 @@ impl World {
     }
 
     /// The process that asks.
-    pub(crate) fn process(&mut self, _: Caller) -> &mut Process {
-        &mut self.process
+    pub(crate) fn process(&mut self, caller: Caller) -> &mut Process {
+        &mut self.processes[caller.place]
     }
 
     pub(crate) fn is_alive(&self, caller: Caller) -> bool {
-        self.process.life == caller.life
+        self.processes[caller.place].life == caller.life
     }
 
     /// Asks the API server on behalf of a process. Before the request arrives, anything may happen; it may be lost, or its
@@ -206,6 +227,10 @@ impl World {
         what: impl FnOnce(&mut Server) -> Result<T, Refused>,
     ) -> Result<Result<T, Refused>, Died> {
         self.meanwhile(caller)?;
+        let is_write = !matches!(verb, "read" | "look at" | "list");
+        if is_write {
+            self.may_send(caller)?;
+        }
         let no_answer =
             || Err(Refused { code: 504, reason: "Timeout", message: "the API server did not answer".to_owned() });
         let is_lost = self.is_lively && self.one_in(300);
@@ -219,7 +244,9 @@ impl World {
             Ok(_) => format!("operator: {verb} {at}"),
             Err(refused) => format!("operator: {verb} {at}: {} {}", refused.code, refused.message),
         });
+        self.asking = is_write.then_some(caller);
         self.settle();
+        self.asking = None;
         if is_lost {
             self.say(|| "operator: the answer is lost".to_owned());
             return Ok(no_answer());
@@ -256,6 +283,7 @@ impl World {
         request: &DatabaseRequest,
     ) -> Result<Result<(), Failure>, Died> {
         self.meanwhile(caller)?;
+        self.may_send(caller)?;
         if self.is_lively && self.one_in(100) {
             let message = "the database server does not answer".to_owned();
             let reason = Reason::DatabaseUnreachable;
@@ -283,8 +311,39 @@ impl World {
         Ok(Ok(()))
     }
 
+    /// A process that may not write ends what it has in hand. What it may send can be on its way for some seconds.
+    fn may_send(&mut self, caller: Caller) -> Result<(), Died> {
+        if !self.may_write(caller) {
+            self.say(|| format!("process {} writes nothing, as it does not hold the Lease", caller.place));
+            self.processes[caller.place].is_leading = false;
+            return Err(Died);
+        }
+        if self.is_lively && self.depth == 0 && self.one_in(1000) {
+            self.play_until(self.now() + ON_ITS_WAY, 200);
+            return if self.is_alive(caller) && self.broken.is_none() { Ok(()) } else { Err(Died) };
+        }
+        Ok(())
+    }
+
+    /// Things happen until a moment, or until so many have.
+    pub(crate) fn play_until(&mut self, until: Timestamp, most: u32) {
+        let before = self.latest.replace(self.latest.map_or(until, |before| before.min(until)));
+        self.depth += 1;
+        for _ in 0..most {
+            if self.broken.is_none() && self.now() < until {
+                self.event();
+            }
+        }
+        self.depth -= 1;
+        self.latest = before;
+    }
+
     /// What happens while a process waits for an answer: mostly nothing, at times much.
     fn meanwhile(&mut self, caller: Caller) -> Result<(), Died> {
+        if self.is_lively && self.depth == 0 && self.one_in(120) {
+            self.freeze(caller);
+            return if self.is_alive(caller) && self.broken.is_none() { Ok(()) } else { Err(Died) };
+        }
         let (things, seconds) = match self.random.random_range(0..100) {
             0..80 => (0, 0),
             80..98 => (self.random.random_range(1..4), 2),
@@ -313,14 +372,8 @@ impl World {
         }
 
         let now = self.now();
-        let waiting: Vec<&'static str> =
-            self.process.inbox.iter().filter(|(_, told)| !told.is_empty()).map(|(kind, _)| *kind).collect();
-        let is_free = |(who, due): &(&InstanceRef, &Timestamp)| **due <= now && !self.process.busy.contains(*who);
-        let due: Vec<InstanceRef> = if self.process.is_synced() && self.depth < 2 {
-            self.process.queue.iter().filter(is_free).map(|(who, _)| who.clone()).collect()
-        } else {
-            Vec::new()
-        };
+        let waiting: Vec<(usize, &'static str)> = self.processes.iter().flat_map(Process::waiting).collect();
+        let due = if self.depth < 2 { self.due(Some(now)) } else { Vec::new() };
         let has_timer = self.timers.first_key_value().is_some_and(|((at, _), _)| *at <= now);
 
         let mut can: Vec<u8> = Vec::new();
@@ -339,11 +392,8 @@ impl World {
         match self.any(&can) {
             Some(0) => self.tell_process(&waiting),
             Some(1) => {
-                if let Some(who) = self.any(&due) {
-                    self.process.queue.remove(&who);
-                    self.say(|| format!("operator: looks at {who}"));
-                    let caller = Caller { life: self.process.life };
-                    operator::pass(self, caller, &who);
+                if let Some((place, what, _)) = self.any(&due) {
+                    self.begin(place, what);
                 }
             }
             Some(2) => {
@@ -363,11 +413,31 @@ impl World {
         true
     }
 
+    /// What the processes that act have to do by a moment; `None`: ever.
+    fn due(&self, by: Option<Timestamp>) -> Vec<(usize, Work, Timestamp)> {
+        let acting =
+            self.processes.iter().filter(|process| process.is_leading && !process.is_frozen && process.is_synced());
+        let all = acting.flat_map(|process| process.work().map(|(work, at)| (process.place, work, at)));
+        all.filter(|(_, _, at)| by.is_none_or(|by| *at <= by)).collect()
+    }
+
+    fn begin(&mut self, place: usize, what: Work) {
+        let process = &mut self.processes[place];
+        let caller = Caller { place, life: process.life };
+        match what {
+            Work::Instance(who) => {
+                process.queue.remove(&who);
+                self.say(|| format!("operator: looks at {who}"));
+                operator::pass(self, caller, &who);
+            }
+            Work::Campaigns => operator::campaigns::look(self, caller),
+        }
+    }
+
     /// Time goes on to when something is due, by so much at most.
     fn pass_time(&mut self, most: Option<SignedDuration>) -> bool {
         let timer = self.timers.first_key_value().map(|((at, _), _)| *at);
-        let is_free = |(who, _): &(&InstanceRef, &Timestamp)| !self.process.busy.contains(*who);
-        let due = self.process.queue.iter().filter(is_free).map(|(_, at)| *at).min();
+        let due = self.due(None).into_iter().map(|(_, _, at)| at).min();
         let at_most = most.map(|most| self.now() + most);
         let bounds = at_most.into_iter().chain(self.latest);
         let Some(next) = timer.into_iter().chain(due).chain(bounds).min() else { return false };
@@ -375,10 +445,10 @@ impl World {
         true
     }
 
-    fn tell_process(&mut self, waiting: &[&'static str]) {
-        let Some(kind) = self.any(waiting) else { return };
+    fn tell_process(&mut self, waiting: &[(usize, &'static str)]) {
+        let Some((place, kind)) = self.any(waiting) else { return };
         let (is_repeated, now) = (self.one_in(50), self.now());
-        let Some(inbox) = self.process.inbox.get_mut(kind) else { return };
+        let Some(inbox) = self.processes[place].inbox.get_mut(kind) else { return };
         let Some(told) = inbox.pop_front() else { return };
         if is_repeated {
             inbox.push_front(told.clone());
@@ -388,33 +458,52 @@ impl World {
             Told::Gone(at, _) => format!("watch: {at} is gone"),
             Told::All(all) => format!("watch: {kind} lists {}", all.len()),
         });
-        self.process.learn(kind, &told, now);
+        self.processes[place].learn(kind, &told, now);
     }
 
     /// Something goes wrong, at times.
     fn mishap(&mut self) {
         if self.one_in(4000) {
-            self.lives += 1;
-            self.process = Process::new(self.lives);
-            self.say(|| "the operator dies, and begins anew".to_owned());
-            for kind in operator::watched() {
-                self.list_anew(kind);
-            }
+            self.somebody_dies();
         }
         if self.one_in(1500) {
             let kinds: Vec<&'static str> = operator::watched().collect();
-            if let Some(kind) = self.any(&kinds) {
-                self.say(|| format!("the watch of {kind} breaks, and lists anew"));
-                self.list_anew(kind);
+            let watching: Vec<usize> =
+                self.processes.iter().filter(|one| one.is_watching).map(|one| one.place).collect();
+            if let (Some(place), Some(kind)) = (self.any(&watching), self.any(&kinds)) {
+                self.say(|| format!("the watch of {kind} of process {place} breaks, and lists anew"));
+                self.list_anew(place, kind);
             }
         }
     }
 
+    /// A process dies, and begins anew. Its Lease it takes again at once, or another does once it is over.
+    fn somebody_dies(&mut self) {
+        let places: Vec<usize> = (0..self.processes.len()).collect();
+        let Some(place) = self.any(&places) else { return };
+        let life = self.next_life();
+        self.processes[place] = Process::new(place, life, self.settings.fault);
+        self.say(|| format!("process {place} dies, and begins anew"));
+        if self.lease.holder == Some(place) {
+            self.stop_renewing();
+            if self.one_in(2) {
+                self.elect();
+            }
+        }
+    }
+
+    /// What has not been a life yet.
+    pub(crate) fn next_life(&mut self) -> u64 {
+        self.lives += 1;
+        self.lives
+    }
+
     /// A watch begins with a list, without what it had yet to tell.
-    fn list_anew(&mut self, kind: &'static str) {
+    pub(crate) fn list_anew(&mut self, place: usize, kind: &'static str) {
         let all = operator::listed(self.server.list(kind));
-        let is_partial = self.fault() == Some(Fault::ForgetsWhatAListLacks) && self.process.is_synced();
-        if let Some(inbox) = self.process.inbox.get_mut(kind) {
+        let process = &mut self.processes[place];
+        let is_partial = self.settings.fault == Some(Fault::ForgetsWhatAListLacks) && process.is_synced();
+        if let Some(inbox) = process.inbox.get_mut(kind) {
             inbox.clear();
             if is_partial {
                 inbox.extend(all.into_iter().map(|(at, stored)| Told::Is(at, stored)));
@@ -432,7 +521,7 @@ impl World {
                 return;
             }
             for change in &changes {
-                self.process.note(change);
+                self.processes.iter_mut().for_each(|process| process.note(change));
                 if is_controlled(change) {
                     self.dirty.insert(change.at.clone());
                 }
@@ -454,8 +543,19 @@ impl World {
                 if self.is_lively || !begins {
                     self.after(lasts, Timer::Outage(!begins));
                 }
+                if self.is_out {
+                    self.stop_renewing();
+                } else {
+                    self.elect();
+                }
             }
-            Timer::Person | Timer::Follow(_) => {}
+            Timer::Lease => self.elect(),
+            Timer::Campaigns if self.is_lively => self.somebody_directs(),
+            Timer::Judgement => {
+                self.judge_what_lasts();
+                self.after(SignedDuration::from_mins(30), Timer::Judgement);
+            }
+            Timer::Person | Timer::Follow(_) | Timer::Campaigns => {}
             timer => self.carry_on(timer),
         }
     }

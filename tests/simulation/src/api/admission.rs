@@ -51,6 +51,25 @@ pub(super) fn update(at: &Ref, before: &Value, after: &Value) -> Result<(), Refu
                 None => Ok(()),
             }
         }
+        "Campaign" => campaign(at, old, new),
+        "Approval" if old != new => Err(invalid(format!("{at}: an Approval cannot be edited"))),
+        _ => Ok(()),
+    }
+}
+
+fn campaign(at: &Ref, old: &Value, new: &Value) -> Result<(), Refused> {
+    let fixed = ["application", "namespace"].into_iter().find(|field| old[*field] != new[*field]);
+    if let Some(field) = fixed {
+        return Err(invalid(format!("{at}: {field} cannot change")));
+    }
+    let is_draft = old["state"] == "Draft";
+    let acts = ["upgrade", "provision", "promote"].into_iter().any(|action| old[action] != new[action]);
+    match (old["state"].as_str(), new["state"].as_str()) {
+        (Some("Aborted"), state) if state != Some("Aborted") => {
+            Err(invalid(format!("{at}: an aborted campaign stays aborted")))
+        }
+        (_, Some("Draft")) if !is_draft => Err(invalid(format!("{at}: a campaign that has run cannot become a Draft"))),
+        _ if acts && !is_draft => Err(invalid(format!("{at}: what a campaign does cannot change"))),
         _ => Ok(()),
     }
 }

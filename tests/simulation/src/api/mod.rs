@@ -7,6 +7,7 @@
 mod admission;
 pub mod path;
 
+use gotocloud_api::NEVER_SEEN;
 use jiff::Timestamp;
 use path::Fields;
 use serde_json::{Value, json};
@@ -182,7 +183,13 @@ fn is_custom(kind: &str) -> bool {
             | "Campaign"
             | "ChangeFreeze"
             | "Deferral"
+            | "Approval"
     )
+}
+
+/// Kinds of the operator that it tells something of.
+fn has_status_of_its_own(kind: &str) -> bool {
+    !matches!(kind, "Deferral" | "Approval")
 }
 
 /// Kinds whose status is written apart from the rest.
@@ -533,6 +540,10 @@ fn remove(object: &mut Value, field: &str) {
 fn default(kind: &str, object: &mut Value) {
     if kind == "Deployment" && object["spec"]["replicas"].is_null() {
         object["spec"]["replicas"] = 1.into();
+    }
+    // Who waits for an object does not take for done what nobody looked at yet.
+    if is_custom(kind) && has_status_of_its_own(kind) && object["status"].is_null() {
+        object["status"] = json!({"observedGeneration": NEVER_SEEN});
     }
     if kind == "Instance" && object["spec"].is_object() {
         for (field, value) in [("environment", "Production"), ("stage", "Provisioned"), ("deletionPolicy", "Retain")] {

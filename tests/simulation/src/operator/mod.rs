@@ -4,29 +4,42 @@
 //! operator does with tokio and a client is done here one request at a time, in the same order and with the same
 //! preconditions.
 
+pub mod campaigns;
+mod catalogue;
 #[allow(dead_code)] // The operator asks more of it than the simulation does.
 #[path = "../../../../operator/controller/src/children.rs"]
 pub mod children;
 mod pass;
 mod view;
 
+pub use catalogue::{Known, OWN, instance_of};
 pub use pass::pass;
 
-use crate::api::{Change, Owner, Ref, Stored};
+use crate::{
+    api::{Change, Owner, Ref, Stored},
+    fault::Fault,
+};
+use catalogue::Catalogue;
 use children::{Children, InstanceRef, Seen};
-use gotocloud_api::{Application, Establishment, Instance, Platform, Release, names};
-use gotocloud_planner::{Kind, database::Assured, inputs, removals::Ledger};
-use jiff::Timestamp;
+use gotocloud_api::{Instance, names};
+use gotocloud_planner::{
+    Kind,
+    campaign::{
+        Engine,
+        engine::{self, Event},
+    },
+    database::Assured,
+    removals::Ledger,
+};
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 use std::{
     collections::{BTreeMap, BTreeSet, HashSet, VecDeque},
     rc::Rc,
+    sync::Arc,
 };
-
-/// The operator's own kinds that a process watches.
-pub const OWN: [&str; 5] = ["Instance", "Application", "Release", "Establishment", "Platform"];
 
 /// What a watch tells.
 #[derive(Clone, Debug)]
@@ -39,14 +52,13 @@ pub enum Told {
     All(Vec<(Ref, Rc<Stored>)>),
 }
 
-/// What people ask for, as a process has seen it.
-#[derive(Default)]
-pub struct Catalogue {
-    pub instances: BTreeMap<InstanceRef, Rc<Instance>>,
-    pub applications: BTreeMap<String, Rc<Application>>,
-    pub releases: BTreeMap<String, Rc<Release>>,
-    pub establishments: BTreeMap<String, Rc<Establishment>>,
-    pub platforms: BTreeMap<String, Rc<Platform>>,
+/// Something that a process has to do.
+#[derive(Clone, Debug)]
+pub enum Work {
+    /// To look at an Instance.
+    Instance(InstanceRef),
+    /// To look at all campaigns.
+    Campaigns,
 }
 
 /// What a process remembers of an Instance.
@@ -55,12 +67,21 @@ pub struct Recollection {
     pub database_assured: Option<Assured>,
     pub attempts: u32,
     /// The Instance as this process last wrote it, until the watch shows it.
-    pub written: Option<Rc<Instance>>,
+    pub written: Option<Arc<Instance>>,
     pub untold_since: Option<Timestamp>,
 }
 
 /// A process.
+#[allow(clippy::struct_excessive_bools)] // Each is a fact of its own.
 pub struct Process {
+    /// Which of the processes.
+    pub place: usize,
+    /// Does it take itself for the one that acts?
+    pub is_leading: bool,
+    /// Is it not scheduled, whatever happens?
+    pub is_frozen: bool,
+    /// Does it follow its watches? One that never led does not.
+    pub is_watching: bool,
     /// Which life this is: a process that died and began anew has another.
     pub life: u64,
     pub catalogue: Catalogue,
@@ -75,9 +96,25 @@ pub struct Process {
     pub inbox: BTreeMap<&'static str, VecDeque<Told>>,
     /// The kinds that were listed once.
     synced: BTreeSet<&'static str>,
-    /// Specs of the catalogue as last seen: their status alone wakes nobody.
+    /// What people wrote of the catalogue's objects, as last seen: their status alone wakes nobody.
     specs: BTreeMap<Ref, Value>,
+    pub engine: Engine,
+    /// What happened to campaigns since they were last looked at.
+    pub changes: Vec<Event>,
+    /// When campaigns are looked at next; `None` before something happens.
+    pub look: Option<Timestamp>,
+    /// Are they being looked at?
+    pub is_looking: bool,
+    /// When their counts were last let be told.
+    pub beat: Timestamp,
+    /// When it was last worked out when each campaign will end.
+    pub forecast: BTreeMap<String, Timestamp>,
+    /// A mistake of it, if one is planted.
+    pub fault: Option<Fault>,
 }
+
+/// How long changes are gathered before campaigns are looked at.
+const GATHER: SignedDuration = SignedDuration::from_millis(50);
 
 /// The kinds a process watches.
 pub fn watched() -> impl Iterator<Item = &'static str> {
@@ -86,8 +123,12 @@ pub fn watched() -> impl Iterator<Item = &'static str> {
 
 impl Process {
     /// A process that has seen nothing yet.
-    pub fn new(life: u64) -> Self {
+    pub fn new(place: usize, life: u64, fault: Option<Fault>) -> Self {
         Self {
+            place,
+            is_leading: false,
+            is_frozen: false,
+            is_watching: false,
             life,
             catalogue: Catalogue::default(),
             children: Children::default(),
@@ -98,7 +139,37 @@ impl Process {
             inbox: watched().map(|kind| (kind, VecDeque::new())).collect(),
             synced: BTreeSet::new(),
             specs: BTreeMap::new(),
+            engine: Engine::default(),
+            changes: vec![Event::Seen(engine::Seen::Everything)],
+            look: Some(Timestamp::MIN),
+            is_looking: false,
+            beat: Timestamp::MIN,
+            forecast: BTreeMap::new(),
+            fault,
         }
+    }
+
+    /// Begins a term: nothing is carried over from an earlier one but what the watches show.
+    pub fn lead(&mut self, life: u64, now: Timestamp) {
+        let Self { place, is_watching, catalogue, children, inbox, synced, specs, .. } =
+            std::mem::replace(self, Self::new(self.place, life, self.fault));
+        let queue = catalogue.instances.keys().map(|who| (who.clone(), now)).collect();
+        let (is_leading, new) = (true, Self::new(place, life, self.fault));
+        *self = Self { is_leading, is_watching, catalogue, children, queue, inbox, synced, specs, ..new };
+    }
+
+    /// The watches that have something to tell.
+    pub fn waiting(&self) -> impl Iterator<Item = (usize, &'static str)> {
+        let has_news = self.inbox.iter().filter(|(_, told)| !self.is_frozen && !told.is_empty());
+        has_news.map(|(kind, _)| (self.place, *kind))
+    }
+
+    /// What there is to do, and when.
+    pub fn work(&self) -> impl Iterator<Item = (Work, Timestamp)> {
+        let is_free = |(who, _): &(&InstanceRef, &Timestamp)| !self.busy.contains(*who);
+        let instances = self.queue.iter().filter(is_free).map(|(who, at)| (Work::Instance(who.clone()), *at));
+        let campaigns = self.look.filter(|_| !self.is_looking).map(|at| (Work::Campaigns, at));
+        instances.chain(campaigns)
     }
 
     /// Has every watch listed its kind once?
@@ -108,6 +179,9 @@ impl Process {
 
     /// Notes what changed, for the watch of its kind to tell some time later.
     pub fn note(&mut self, change: &Change) {
+        if !self.is_watching {
+            return;
+        }
         let Some(inbox) = self.inbox.get_mut(change.at.kind) else { return };
         let is_followed = |stored: &&Rc<Stored>| is_followed(&change.at, stored);
         let (before, after) = (change.before.as_ref().filter(is_followed), change.after.as_ref().filter(is_followed));
@@ -141,27 +215,23 @@ impl Process {
             self.wake(owner, now);
             return;
         }
-        match at.kind {
-            "Instance" => {
-                let Some(instance) = typed::<Instance>(&stored.object) else { return };
-                let who = reference(at);
-                let before = self.catalogue.instances.insert(who.clone(), Rc::new(instance));
-                // An address or a way that is news to neighbours is left to the next look at them.
-                if before.is_none() || before.as_deref() != self.catalogue.instances.get(&who).map(Rc::as_ref) {
-                    self.wake(Some(who), now);
-                }
+        if at.kind == "Instance" {
+            let Some(instance) = instance_of(stored) else { return };
+            let who = reference(at);
+            let before = self.catalogue.instances.insert(who.clone(), Arc::new(instance));
+            // An address or a way that is news to neighbours is left to the next look at them.
+            if before.is_none() || before.as_deref() != self.catalogue.instances.get(&who).map(Arc::as_ref) {
+                self.wake(Some(who), now);
             }
-            "Application" => put(&mut self.catalogue.applications, at, stored),
-            "Release" => put(&mut self.catalogue.releases, at, stored),
-            "Establishment" => put(&mut self.catalogue.establishments, at, stored),
-            "Platform" => put(&mut self.catalogue.platforms, at, stored),
-            _ => return,
+            self.tell_campaigns(at, now);
+            return;
         }
-        if at.kind != "Instance" {
-            let spec = stored.object["spec"].clone();
-            if self.specs.insert(at.clone(), spec.clone()).as_ref() != Some(&spec) {
-                self.wake_concerned(at, now);
-            }
+
+        self.catalogue.put(at, Some(stored));
+        let metadata = &stored.object["metadata"];
+        let written = json!([metadata["generation"], metadata["labels"], metadata["annotations"], metadata["uid"]]);
+        if self.specs.insert(at.clone(), written.clone()).as_ref() != Some(&written) {
+            self.wake_concerned(at, now);
         }
     }
 
@@ -171,22 +241,31 @@ impl Process {
             self.wake(owner, now);
             return;
         }
-        let name = &*at.name;
-        match at.kind {
-            "Instance" => {
-                let who = reference(at);
-                self.catalogue.instances.remove(&who);
-                self.forget(&who, now);
-            }
-            "Application" => drop(self.catalogue.applications.remove(name)),
-            "Release" => drop(self.catalogue.releases.remove(name)),
-            "Establishment" => drop(self.catalogue.establishments.remove(name)),
-            "Platform" => drop(self.catalogue.platforms.remove(name)),
-            _ => {}
+        if at.kind == "Instance" {
+            let who = reference(at);
+            self.catalogue.instances.remove(&who);
+            self.forget(&who, now);
+            self.tell_campaigns(at, now);
+            return;
         }
+
+        self.catalogue.put(at, None);
         if self.specs.remove(at).is_some() {
             self.wake_concerned(at, now);
         }
+    }
+
+    /// Notes what changed for campaigns, which are looked at soon.
+    fn tell_campaigns(&mut self, at: &Ref, now: Timestamp) {
+        if let Some(event) = catalogue::event(at) {
+            self.changes.push(event);
+            self.look_at(now.checked_add(GATHER).unwrap_or(now));
+        }
+    }
+
+    /// Has campaigns looked at by `at`.
+    pub fn look_at(&mut self, at: Timestamp) {
+        self.look = Some(self.look.map_or(at, |due| due.min(at)));
     }
 
     /// Forgets what a complete list lacks.
@@ -236,17 +315,10 @@ impl Process {
 
     /// Wakes those that an edit of the catalogue concerns.
     fn wake_concerned(&mut self, at: &Ref, now: Timestamp) {
-        let name = &*at.name;
-        let concerns = |one: &Instance| match at.kind {
-            "Application" => one.spec.application == name,
-            "Release" => inputs::release_name(one) == Some(name),
-            _ => true,
-        };
-        let concerned: Vec<_> =
-            self.catalogue.instances.iter().filter(|(_, one)| concerns(one)).map(|(who, _)| who.clone()).collect();
-        for who in concerned {
+        for who in self.catalogue.concerned(at) {
             self.wake_at(&who, now);
         }
+        self.tell_campaigns(at, now);
     }
 }
 
@@ -269,10 +341,8 @@ pub fn reference(at: &Ref) -> InstanceRef {
     InstanceRef::new(&at.namespace, &at.name)
 }
 
-fn put<K: DeserializeOwned>(into: &mut BTreeMap<String, Rc<K>>, at: &Ref, stored: &Stored) {
-    if let Some(object) = typed(&stored.object) {
-        into.insert(at.name.to_string(), Rc::new(object));
-    }
+fn version(instance: &Instance) -> Option<u64> {
+    instance.metadata.resource_version.as_deref()?.parse().ok()
 }
 
 /// An object as its type; `None` if it cannot be read, which the real API server does not let in.

@@ -3,8 +3,9 @@
 
 use super::{
     Process,
+    catalogue::instance_of,
     children::{self, InstanceRef},
-    seen, typed,
+    seen, version,
     view::View,
 };
 use crate::{
@@ -12,7 +13,7 @@ use crate::{
     fault::Fault,
     world::{Caller, Died, World},
 };
-use gotocloud_api::{Instance, InstanceStatus, conditions::Reason, names};
+use gotocloud_api::{Instance, InstanceStatus, conditions::Reason, names, upgrade::UpgradePhase};
 use gotocloud_planner::{
     Kind, Object, ObjectKey, Step, Verdict,
     campaign::terms::look_again,
@@ -20,6 +21,7 @@ use gotocloud_planner::{
     fingerprint,
     instance::{self, Failure, Outcome, Report},
     ownership::{self, Existing},
+    path::Graph,
     plan::{DatabaseRequest, InstanceMetadata},
     rehearsal,
     removals::{Removal, SETTLE},
@@ -31,7 +33,7 @@ use gotocloud_planner::{
 };
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
-use std::{collections::BTreeMap, rc::Rc, time::Duration};
+use std::{collections::BTreeMap, rc::Rc, sync::Arc, time::Duration};
 
 /// How soon an Instance that changed while it was worked on is looked at anew, if no watch shows the change sooner.
 const OUTDATED_RETRY: Duration = Duration::from_secs(1);
@@ -41,6 +43,8 @@ const HELD_RETRY: Duration = Duration::from_secs(5);
 const WRITERS_RETRY: Duration = Duration::from_secs(2);
 /// How often what failed of a rehearsal is tried again.
 const ASIDE_RETRY: Duration = Duration::from_secs(15);
+/// How often what holds up a way that has not begun is looked at. The operator does so every half minute.
+const HOLD_RETRY: SignedDuration = SignedDuration::from_mins(10);
 /// Share of the fleet's objects, in percent, that may be removed at once.
 const REMOVAL_LIMIT_PERCENT: usize = 10;
 
@@ -78,7 +82,10 @@ pub fn pass(world: &mut World, caller: Caller, who: &InstanceRef) {
     let is_stale = world.fault() == Some(Fault::ActsOnAStaleView);
     let process = world.process(caller);
     let Some(watched) = process.catalogue.instances.get(who).cloned() else { return };
-    let instance = if is_stale { watched } else { latest(process, who, watched) };
+    let mut instance = if is_stale { watched } else { latest(process, who, watched) };
+    if process.fault == Some(Fault::LooksFactsUp) {
+        instance = with_facts_of_today(process, &instance);
+    }
     process.busy.insert(who.clone());
 
     let result = one(world, caller, who, &instance);
@@ -108,20 +115,32 @@ pub fn pass(world: &mut World, caller: Caller, who: &InstanceRef) {
     }
 }
 
+/// An Instance whose record holds of its steps what today's catalogue says of them: a planted mistake.
+fn with_facts_of_today(process: &Process, instance: &Instance) -> Arc<Instance> {
+    let releases = Graph::new(process.catalogue.releases.values().map(Arc::as_ref));
+    let mut instance = instance.clone();
+    if let Some(record) = instance.status.as_mut().and_then(|status| status.upgrade.as_mut()) {
+        let mut before = record.from.clone();
+        for step in &mut record.steps {
+            if releases.way(&before, &step.release).is_err() {
+                step.migration = None;
+            }
+            before.clone_from(&step.release);
+        }
+    }
+    Arc::new(instance)
+}
+
 fn later(now: Timestamp, wait: Duration) -> Timestamp {
     SignedDuration::try_from(wait).ok().and_then(|wait| now.checked_add(wait).ok()).unwrap_or(now)
 }
 
-fn version(instance: &Instance) -> Option<u64> {
-    instance.metadata.resource_version.as_deref()?.parse().ok()
-}
-
 /// The Instance as last written, where the watch is behind.
-fn latest(process: &mut Process, who: &InstanceRef, watched: Rc<Instance>) -> Rc<Instance> {
+fn latest(process: &mut Process, who: &InstanceRef, watched: Arc<Instance>) -> Arc<Instance> {
     let Some(recollection) = process.memory.get_mut(who) else { return watched };
     match &recollection.written {
         Some(written) if written.metadata.uid == watched.metadata.uid && version(written) > version(&watched) => {
-            Rc::clone(written)
+            Arc::clone(written)
         }
         _ => {
             recollection.written = None;
@@ -130,22 +149,28 @@ fn latest(process: &mut Process, who: &InstanceRef, watched: Rc<Instance>) -> Rc
     }
 }
 
-fn written(world: &mut World, caller: Caller, who: &InstanceRef, stored: &Stored) {
-    let Some(instance) = typed::<Instance>(&stored.object) else { return };
-    let recollection = world.process(caller).memory.entry(who.clone()).or_default();
-    recollection.written = Some(Rc::new(instance));
+/// Notes an Instance as this process just wrote it; answers may arrive in another order than they were written.
+pub fn written(world: &mut World, caller: Caller, who: &InstanceRef, stored: &Stored) {
+    let Some(instance) = instance_of(stored) else { return };
+    let written = &mut world.process(caller).memory.entry(who.clone()).or_default().written;
+    let is_newer = written
+        .as_ref()
+        .is_none_or(|known| known.metadata.uid != instance.metadata.uid || version(known) < version(&instance));
+    if is_newer {
+        *written = Some(Arc::new(instance));
+    }
 }
 
 fn one(
     world: &mut World,
     caller: Caller,
     who: &InstanceRef,
-    instance: &Rc<Instance>,
+    instance: &Arc<Instance>,
 ) -> Result<Option<Duration>, Stop> {
     let (now, fault) = (world.now(), world.fault());
     let process = world.process(caller);
     let assured = process.memory.get(who).and_then(|one| one.database_assured.clone());
-    let mut view = View::of(process, who, Rc::clone(instance), now);
+    let mut view = View::of(process, who, Arc::clone(instance), now);
     if view.asks_for_quiet() {
         view.writers = Some(writers(world, caller, who)?);
     }
@@ -163,14 +188,14 @@ fn one(
 
     let removals = plan.removals(snapshot.children.len());
     let removal = judge_removals(world.process(caller), who, &view, removals, now);
-    let mut stored = Rc::clone(instance);
+    let mut stored = Arc::clone(instance);
     if let Some(metadata) = &plan.metadata {
         let labelled = label(world, caller, who, instance, metadata)?;
         // What is reported follows from the spec that was seen: over another it is not written.
         let is_as_seen =
             |one: &Instance| one.metadata.generation == instance.metadata.generation && one.status == instance.status;
         if let Some(labelled) = labelled.filter(is_as_seen) {
-            stored = Rc::new(labelled);
+            stored = Arc::new(labelled);
         }
     }
 
@@ -216,7 +241,9 @@ fn one(
 
     Ok(match removal {
         Removal::Allowed => {
+            let is_held = way.as_ref().is_some_and(|way| way.phase == UpgradePhase::Preflight);
             let again = way.and_then(|way| look_again(&way, &view.terms, now));
+            let again = if is_held { again.map(|at| at.max(now + HOLD_RETRY)) } else { again };
             let again = again.filter(|_| fault != Some(Fault::ForgetsDeadlines));
             let rehearsed = rehearsed.as_ref().and_then(rehearsal::look_again);
             let aside = outcome.aside.is_some().then_some(ASIDE_RETRY);
@@ -252,7 +279,7 @@ fn act_early(
     let now = world.now();
     let early = Instance { status: Some(report.status.clone()), ..instance.clone() };
     let process = world.process(caller);
-    let view = View::of(process, who, Rc::new(early), now);
+    let view = View::of(process, who, Arc::new(early), now);
     let plan = instance::plan(&view.snapshot(process, None, None));
     let steps: Vec<Step> = plan.steps.clone();
     carry_out(world, caller, who, instance, &steps, &mut Pass::default())?;
@@ -274,7 +301,7 @@ fn tell(
     world: &mut World,
     caller: Caller,
     who: &InstanceRef,
-    instance: &Rc<Instance>,
+    instance: &Arc<Instance>,
     report: &Report,
 ) -> Result<Option<Duration>, Stop> {
     let (now, fault) = (world.now(), world.fault());
@@ -350,7 +377,7 @@ fn label(
     let stored = world.ask(caller, &at, "label", |server| server.apply(&at, request))?;
     let stored = stored.map_err(|refused| of_instance(&refused))?;
     written(world, caller, who, &stored);
-    Ok(typed(&stored.object))
+    Ok(instance_of(&stored))
 }
 
 /// Carries out the steps, up to the first that fails.

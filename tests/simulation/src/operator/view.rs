@@ -1,13 +1,13 @@
 //! What a decision about an Instance is made from, as it was when it began.
 
 use super::{
-    Process,
+    Known, Process,
     children::{InstanceRef, NamespaceRecord},
 };
-use gotocloud_api::upgrade::UpgradePhase;
 use gotocloud_api::{Application, Establishment, Instance, Platform, Release, names};
 use gotocloud_planner::{
-    Kind, Snapshot, campaign,
+    Kind, Snapshot,
+    campaign::preflight,
     database::Assured,
     grouping::groupings_of,
     inputs::{self, counts_before},
@@ -18,24 +18,24 @@ use gotocloud_planner::{
     upgrade::{self, Gates, Terms},
 };
 use jiff::Timestamp;
-use std::{collections::BTreeSet, rc::Rc};
+use std::{collections::BTreeSet, sync::Arc};
 
 /// What a snapshot borrows from.
 pub struct View {
-    pub instance: Rc<Instance>,
+    pub instance: Arc<Instance>,
     who: InstanceRef,
-    application: Option<Rc<Application>>,
-    release: Option<Rc<Release>>,
-    establishment: Option<Rc<Establishment>>,
-    pub platform: Option<Rc<Platform>>,
-    groupings: Vec<Rc<Establishment>>,
-    neighbours: Vec<(Rc<Instance>, Option<Rc<Application>>)>,
+    application: Option<Arc<Application>>,
+    release: Option<Arc<Release>>,
+    establishment: Option<Arc<Establishment>>,
+    pub platform: Option<Arc<Platform>>,
+    groupings: Vec<Arc<Establishment>>,
+    neighbours: Vec<(Arc<Instance>, Option<Arc<Application>>)>,
     platform_load: u32,
     served: BTreeSet<Kind>,
     operator: OperatorIdentity,
     releases: Graph,
-    ahead: Vec<(String, Option<Rc<Release>>)>,
-    rehearsed: Option<Rc<Release>>,
+    ahead: Vec<(String, Option<Arc<Release>>)>,
+    rehearsed: Option<Arc<Release>>,
     pub terms: Terms,
     /// The pods that can write to its data, if somebody looked.
     pub writers: Option<Vec<String>>,
@@ -43,7 +43,7 @@ pub struct View {
 
 impl View {
     /// Gathers what a process knows of an Instance.
-    pub fn of(process: &Process, who: &InstanceRef, instance: Rc<Instance>, now: Timestamp) -> Self {
+    pub fn of(process: &Process, who: &InstanceRef, instance: Arc<Instance>, now: Timestamp) -> Self {
         let catalogue = &process.catalogue;
         let spec = &instance.spec;
         let release = |name: &str| catalogue.releases.get(name).cloned();
@@ -52,22 +52,23 @@ impl View {
         let platform = platform_name.and_then(|name| catalogue.platforms.get(name)).cloned();
 
         let all = || catalogue.establishments.values();
-        let listing = groupings_of(&spec.establishment, all().map(Rc::as_ref));
-        let is_listing = |one: &&Rc<Establishment>| listing.iter().any(|other| std::ptr::eq(*other, one.as_ref()));
+        let listing = groupings_of(&spec.establishment, all().map(Arc::as_ref));
+        let is_listing = |one: &&Arc<Establishment>| listing.iter().any(|other| std::ptr::eq(*other, one.as_ref()));
+        let of_groups = listing.iter().filter_map(|one| one.metadata.name.clone()).collect();
         let groupings = all().filter(is_listing).cloned().collect();
 
         let others = || catalogue.instances.iter().filter(|(other, _)| *other != who).map(|(_, other)| other);
         let neighbours = others().filter(|other| other.spec.establishment == spec.establishment);
         let neighbours =
-            neighbours.map(|other| (Rc::clone(other), catalogue.applications.get(&other.spec.application).cloned()));
-        let counts = |other: &&Rc<Instance>| {
+            neighbours.map(|other| (Arc::clone(other), catalogue.applications.get(&other.spec.application).cloned()));
+        let counts = |other: &&Arc<Instance>| {
             let establishment = catalogue.establishments.get(&other.spec.establishment);
-            let platform = inputs::platform_name(other, establishment.map(Rc::as_ref));
+            let platform = inputs::platform_name(other, establishment.map(Arc::as_ref));
             counts_before(other, platform, &instance, platform_name.unwrap_or_default())
         };
 
         let of_application = catalogue.releases.values().filter(|one| one.spec.application == spec.application);
-        let releases = Graph::new(of_application.map(Rc::as_ref));
+        let releases = Graph::new(of_application.map(Arc::as_ref));
         let rehearsed = rehearsal::target_of(&instance).or(spec.rehearse.as_deref()).and_then(release);
         let ahead = upgrade::ahead(&instance, &releases);
         let ahead = ahead.into_iter().map(|name| (name.clone(), release(&name))).collect();
@@ -78,7 +79,7 @@ impl View {
             neighbours: neighbours.collect(),
             served: served(),
             operator: identity(),
-            terms: terms(process, &instance, now),
+            terms: preflight::terms(&instance, establishment.as_deref(), &of_groups, &Known::of(process), now),
             who: who.clone(),
             establishment,
             platform,
@@ -112,7 +113,7 @@ impl View {
             release: self.release.as_deref(),
             establishment: self.establishment.as_deref(),
             platform: self.platform.as_deref(),
-            groupings: self.groupings.iter().map(Rc::as_ref).collect(),
+            groupings: self.groupings.iter().map(Arc::as_ref).collect(),
             neighbours: self.neighbours.iter().map(|(one, of)| (one.as_ref(), of.as_deref())).collect(),
             platform_load: self.platform_load,
             namespace: self.holder(process),
@@ -139,20 +140,6 @@ impl View {
         let holder = record.as_ref().map(|record| (&*record.owner.namespace, &*record.owner.name, &record.of));
         namespace_holder(&self.instance, holder, record.as_ref().is_some_and(|record| record.terminating))
     }
-}
-
-/// How carefully a way is gone that a person asks for.
-fn terms(process: &Process, instance: &Instance, now: Timestamp) -> Terms {
-    let Some(wanted) = upgrade::wanted(instance) else { return Terms::default() };
-    let record = instance.status.as_ref().and_then(|status| status.upgrade.as_ref());
-    let is_about_to_begin =
-        record.is_none_or(|record| record.phase.is_terminal() || record.phase == UpgradePhase::Preflight);
-    if !is_about_to_begin || upgrade::active(instance) == Some(&wanted.release) {
-        return Terms::default();
-    }
-    let release = process.catalogue.releases.get(&wanted.release);
-    let hold = release.and_then(|release| campaign::targets::missing(release, instance, now));
-    Terms { hold, ..Terms::default() }
 }
 
 fn served() -> BTreeSet<Kind> {
