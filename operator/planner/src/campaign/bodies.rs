@@ -1,8 +1,8 @@
 //! What does a campaign write into an Instance?
 //!
 //! Each body is that of a server-side apply by the campaigns' own field manager, never by force. It says again what
-//! campaigns said before, since what it leaves out it gives up; and it names the version that was seen, so that a write of
-//! what changed since is refused.
+//! campaigns said before, since what it leaves out it gives up; and it names the object and the version that were seen, so
+//! that a write of what changed since, or is gone, is refused.
 
 use super::{
     Admission, ownership,
@@ -45,6 +45,8 @@ fn said(instance: &Instance) -> Option<Value> {
     body["kind"] = json!("Instance");
     body["metadata"]["name"] = json!(instance.metadata.name);
     body["metadata"]["namespace"] = json!(instance.metadata.namespace);
+    // By its version alone, one that is gone would be made anew.
+    body["metadata"]["uid"] = json!(instance.metadata.uid);
     body["metadata"]["resourceVersion"] = json!(instance.metadata.resource_version);
     Some(body)
 }
@@ -123,7 +125,7 @@ mod tests {
         let fields = json!({"f:metadata": {"f:labels": {"f:cohort": {}}}, "f:spec": {"f:application": {}, "f:establishment": {},
             "f:release": {}, "f:stage": {}, "f:rollout": {}}});
         serde_json::from_value(json!({"apiVersion": "gotocloud.amue.fr/v1alpha1", "kind": "Instance",
-            "metadata": {"name": "app-e", "namespace": "hub", "resourceVersion": "7", "labels": {"cohort": "P1"}, "managedFields":
+            "metadata": {"name": "app-e", "namespace": "hub", "uid": "i", "resourceVersion": "7", "labels": {"cohort": "P1"}, "managedFields":
                 [{"manager": super::super::FIELD_MANAGER, "operation": "Apply", "fieldsV1": fields}]},
             "spec": {"application": "app", "establishment": "e", "release": "r1", "stage": "PartialProduction",
                 "rollout": {"campaign": "before", "uid": "b", "wave": "w", "attempt": 1, "wants": "r1"}},
@@ -143,7 +145,7 @@ mod tests {
             body["spec"]["rollout"],
             json!({"campaign": "c", "uid": "u", "wave": "w", "attempt": 2, "wants": "r2"})
         );
-        assert_eq!(body["metadata"]["resourceVersion"], "7");
+        assert_eq!((&body["metadata"]["resourceVersion"], &body["metadata"]["uid"]), (&json!("7"), &json!("i")));
         let body = begun(&campaign(json!({"promote": {"stage": "FullProduction"}})), &admission("app-e"), &instance())
             .unwrap();
         assert_eq!((&body["spec"]["release"], &body["spec"]["stage"]), (&json!("r1"), &json!("FullProduction")));

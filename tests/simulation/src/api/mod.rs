@@ -376,7 +376,7 @@ impl Server {
         }
         // One that names which object it means does not make another.
         let metadata = &manifest["metadata"];
-        if metadata["uid"].is_string() || metadata["resourceVersion"].is_string() {
+        if metadata["uid"].is_string() {
             return Err(Refused::conflict(at));
         }
 
@@ -505,13 +505,14 @@ impl Server {
 
 /// Does the object differ from the one that the request says it read?
 fn precondition(at: &Ref, live: &Stored, request: &Value) -> Result<(), Refused> {
-    for what in ["uid", "resourceVersion"] {
+    let differs = |what: &str| {
         let read = &request["metadata"][what];
-        if read.is_string() && *read != live.object["metadata"][what] {
-            return Err(Refused::conflict(at));
-        }
+        read.is_string() && *read != live.object["metadata"][what]
+    };
+    if differs("uid") {
+        return Err(Refused::new(422, "Invalid", format!("{at}: metadata.uid: field is immutable")));
     }
-    Ok(())
+    if differs("resourceVersion") { Err(Refused::conflict(at)) } else { Ok(()) }
 }
 
 /// Is a field somebody's? Names and versions are the server's.
@@ -544,6 +545,9 @@ fn default(kind: &str, object: &mut Value) {
     // Who waits for an object does not take for done what nobody looked at yet.
     if is_custom(kind) && has_status_of_its_own(kind) && object["status"].is_null() {
         object["status"] = json!({"observedGeneration": NEVER_SEEN});
+    }
+    if kind == "Campaign" && object["status"].is_object() && object["status"]["phase"].is_null() {
+        object["status"]["phase"] = "Draft".into();
     }
     if kind == "Instance" && object["spec"].is_object() {
         for (field, value) in [("environment", "Production"), ("stage", "Provisioned"), ("deletionPolicy", "Retain")] {
