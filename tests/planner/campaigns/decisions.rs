@@ -122,3 +122,42 @@ fn a_heavy_target_keeps_its_turn_while_lighter_ones_wait_behind_it() {
     assert_eq!(begins(vec![heavy(), light("c", false)]), ["b"], "its turn has come");
     assert_eq!(begins(vec![light("a", true), light("c", false), serves("d", 4, &json!({}))]), ["c"], "c is before it");
 }
+
+#[test]
+fn a_heavy_target_whose_deferral_is_over_keeps_its_turn_as_well() {
+    let wave = json!({"name": "w", "targets": {"selector": {}}, "maxConcurrent": 4});
+    let campaign = campaign_of("c", &json!({"weight": "Establishments", "maxDeferralDays": 30, "waves": [wave]}));
+    let deferred = |establishment: &str| {
+        let spec = json!({"establishment": establishment, "campaign": "c", "until": "2026-01-10T00:00:00Z",
+            "reason": "exams"});
+        let mut one = super::object("Deferral", establishment, &spec);
+        one["metadata"]["namespace"] = json!(format!("{establishment}-people"));
+        one
+    };
+    let of = |name: &str, mut one: Value| {
+        one["spec"]["establishment"] = json!(name);
+        [establishment(name, &json!({"namespace": format!("{name}-people")})), one]
+    };
+    let ours = super::by("c", "app-3");
+    let mut running = serves("a", 1, &json!({}));
+    running["spec"]["release"] = json!("app-3");
+    running["spec"]["rollout"] = json!(ours);
+
+    let mut all = vec![
+        application(),
+        release_object("app-2", "2.0", &json!({})),
+        release_object("app-3", "3.0", &json!({})),
+        establishment("e", &json!({})),
+        running,
+        deferred("f"),
+        deferred("g"),
+    ];
+    all.extend(of("f", serves("b", 4, &json!({}))));
+    all.extend(of("g", serves("c", 1, &json!({}))));
+    let begins = |now: &str| {
+        let (moves, view) = decided(&campaign, &["w"], &fleet(&all), at(now));
+        assert_eq!(view.board.waves()[0].deferred.len(), 2);
+        moves.begin.len()
+    };
+    assert_eq!(begins("2026-01-11T00:00:00Z"), 0, "c would take the room that b waits for");
+}

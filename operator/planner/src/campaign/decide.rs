@@ -145,11 +145,9 @@ fn begin_waiting(
             }
         }
     }
-    let mut is_one_too_heavy = false;
-    for name in due {
-        is_one_too_heavy |= room.begin(name, at, free, in_hand, moves) == Begun::IsTooHeavy;
-    }
     // One that is too heavy for what is left keeps its turn: lighter ones would take its room for ever.
+    let mut is_one_too_heavy =
+        due.into_iter().any(|name| room.begin(name, at, free, in_hand, moves) == Begun::IsTooHeavy);
     while !is_one_too_heavy && (*free > 0 || *in_hand == 0) {
         // A lane whose platform or server is full is full for all in it.
         lanes.retain(|(_, lane, _)| room.has_place(lane));
