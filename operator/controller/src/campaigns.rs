@@ -190,6 +190,7 @@ impl Runner {
             tracing::info!(campaign = name, verb = ?decision.verb, subject = decision.subject, actor = decision.actor,
                 reason = decision.reason, "decided");
         }
+
         let metadata = json!({"name": name, "resourceVersion": version});
         let manifest = json!({"apiVersion": "gotocloud.amue.fr/v1alpha1", "kind": "Campaign", "metadata": metadata, "status": status});
         self.known.context.executor.cluster.metrics.writes.with_label_values(&["patch", "Campaign/status"]).inc();
@@ -203,6 +204,7 @@ impl Runner {
                 return None;
             }
         };
+
         if let Some(campaign) = self.known.catalogue.campaign(name) {
             self.announce(&campaign, decisions).await;
         }

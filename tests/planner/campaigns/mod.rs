@@ -6,7 +6,7 @@ mod one_bad_object;
 mod rollbacks;
 mod standings;
 
-use crate::support::fixtures;
+use crate::support::fixtures::{self, by};
 use gotocloud_api::{Campaign, CampaignSpec, CampaignStatus, Instance, Release, upgrade::Rollout};
 use gotocloud_planner::{
     campaign::{
@@ -107,16 +107,6 @@ fn instance(name: &str, spec: &Value, status: &Value) -> Instance {
 fn upgraded(rollout: Option<&Rollout>, from: &str, to: &str, active: &str, phase: &str) -> Value {
     json!({"rollout": rollout, "from": from, "to": to, "active": active, "path": [to], "phase": phase,
         "since": "2026-01-01T00:00:00Z", "startedAt": "2026-01-01T00:00:00Z"})
-}
-
-fn by(campaign: &str, wants: &str) -> Rollout {
-    Rollout {
-        campaign: campaign.into(),
-        uid: format!("uid-{campaign}"),
-        wave: "w".into(),
-        attempt: 1,
-        wants: wants.into(),
-    }
 }
 
 /// Where an instance stands for the campaign of that spec and uid, while these campaigns go on.

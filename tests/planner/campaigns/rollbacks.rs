@@ -3,7 +3,10 @@
 use super::{
     application, at, by, campaign_of, decided, establishment, fleet, names, object, release_object, runs, upgraded,
 };
-use gotocloud_api::{Instance, upgrade::UpgradePhase};
+use gotocloud_api::{
+    Instance,
+    upgrade::{Rollout, UpgradePhase},
+};
 use gotocloud_planner::{
     campaign::preflight,
     simulate,
@@ -14,7 +17,12 @@ use std::collections::BTreeSet;
 
 /// One that is done, and one that is still to begin.
 fn half_done(more: &[Value]) -> simulate::World {
-    let claim = by("c", "app-3");
+    half_done_in("w", more)
+}
+
+/// The same, of a wave called so.
+fn half_done_in(wave: &str, more: &[Value]) -> simulate::World {
+    let claim = Rollout { wave: wave.into(), ..by("c", "app-3") };
     let mut objects = vec![
         application(),
         release_object("app-2", "2.0", &json!({})),
@@ -56,22 +64,7 @@ fn a_finding_keeps_nobody_from_going_back() {
 
 #[test]
 fn a_wave_put_in_between_closes_none_that_has_begun() {
-    let claim = gotocloud_api::upgrade::Rollout { wave: "rest".into(), ..by("c", "app-3") };
-    let world = fleet(&[
-        application(),
-        release_object("app-2", "2.0", &json!({})),
-        release_object("app-3", "3.0", &json!({})),
-        establishment("e", &json!({})),
-        establishment("f", &json!({})),
-        runs(
-            "a",
-            "e",
-            "app-3",
-            &json!({"release": "app-3", "rollout": claim}),
-            &json!({"upgrade": upgraded(Some(&claim), "app-2", "app-3", "app-3", "Done")}),
-        ),
-        runs("b", "f", "app-2", &json!({}), &json!({})),
-    ]);
+    let world = half_done_in("rest", &[]);
     let waves = json!([{"name": "new", "targets": {"names": ["b"]}, "approval": "Manual"},
         {"name": "rest", "targets": {"names": ["a"]}}]);
     let campaign = campaign_of("c", &json!({"waves": waves, "rollBack": ["rest"]}));

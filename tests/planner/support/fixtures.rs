@@ -1,6 +1,6 @@
 //! Objects to start from. Each is valid as it stands; a test changes what it is about.
 
-use gotocloud_api::{Application, Establishment, Instance, Platform, Release};
+use gotocloud_api::{Application, Establishment, Instance, Platform, Release, upgrade::Rollout};
 use gotocloud_planner::{Kind, snapshot::OperatorIdentity};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -166,4 +166,15 @@ pub fn neighbour(application: &str) -> Instance {
         "endpoints": [{"component": "web", "url": format!("https://{application}.site.example.fr")}],
     })));
     neighbour
+}
+
+/// The first claim of a campaign on an instance of its wave `w`.
+pub fn by(campaign: &str, wants: &str) -> Rollout {
+    Rollout {
+        campaign: campaign.into(),
+        uid: format!("uid-{campaign}"),
+        wave: "w".into(),
+        attempt: 1,
+        wants: wants.into(),
+    }
 }

@@ -1,18 +1,9 @@
 //! People edit, delete and mistype while an upgrade is under way: what was decided stands, and something leads on.
 
 use super::*;
-use gotocloud_api::{Stage, upgrade::Rollout};
+use crate::support::fixtures::by;
+use gotocloud_api::Stage;
 use serde_json::json;
-
-fn by(campaign: &str, wants: &str) -> Rollout {
-    Rollout {
-        campaign: campaign.into(),
-        uid: format!("uid-{campaign}"),
-        wave: "w".into(),
-        attempt: 1,
-        wants: wants.into(),
-    }
-}
 
 fn jobs(world: &World) -> usize {
     world.cluster.of_kind(Kind::Job).len()

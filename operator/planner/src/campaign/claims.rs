@@ -51,14 +51,20 @@ impl Claims {
 
     /// Does a campaign bring the Release to the application's instances of that namespace?
     pub(crate) fn is_brought(&self, application: &str, namespace: &str, release: &str) -> bool {
-        self.is_brought_by_another("", application, namespace, release)
+        self.bringing(application, namespace, release).next().is_some()
     }
 
     /// Does a campaign other than that of `uid` bring the Release to the application's instances of that namespace?
     pub fn is_brought_by_another(&self, uid: &str, application: &str, namespace: &str, release: &str) -> bool {
-        self.brought.iter().any(|(other, app, hub, brought)| {
-            other != uid && app == application && hub == namespace && brought == release
-        })
+        self.bringing(application, namespace, release).any(|other| other != uid)
+    }
+
+    /// The uids of the campaigns that bring the Release to the application's instances of that namespace.
+    fn bringing(&self, application: &str, namespace: &str, release: &str) -> impl Iterator<Item = &str> {
+        let is_it = move |one: &&(String, String, String, String)| {
+            (one.1.as_str(), one.2.as_str(), one.3.as_str()) == (application, namespace, release)
+        };
+        self.brought.iter().filter(is_it).map(|one| one.0.as_str())
     }
 }
 

@@ -54,7 +54,7 @@ type Who = (String, String);
 pub struct Engine {
     live: BTreeMap<String, Live>,
     /// The statuses of campaigns as they were last written: the watch may not show them yet.
-    written: BTreeMap<String, Written>,
+    written: BTreeMap<String, Arc<Written>>,
     claims: Claims,
     /// What is being written, by the Instance: nobody else takes that.
     flights: BTreeMap<Who, Flight>,
@@ -127,8 +127,8 @@ struct Live {
     campaign: Arc<Campaign>,
     view: Option<View>,
     stale: Stale,
-    /// Its status as last written, until the watch shows it.
-    written: Option<Written>,
+    /// Its status as last written, until the watch shows it: what the engine has of it.
+    written: Option<Arc<Written>>,
     /// What is being told.
     telling: Option<Telling>,
     /// What it did and has not told yet.
@@ -385,11 +385,12 @@ impl Engine {
         let Some(live) = self.live.get_mut(campaign) else { return };
         let Some(telling) = live.telling.take() else { return };
         if let Some(version) = version {
-            let mut over = live.written.take().map(|written| written.over).unwrap_or_default();
+            let mut over = live.written.as_ref().map(|written| written.over.clone()).unwrap_or_default();
             over.insert(telling.version);
-            let written = Written { uid: live.campaign.metadata.uid.clone(), status: telling.status, version, over };
-            self.written.insert(campaign.to_owned(), written.clone());
-            live.written = Some(written);
+            let uid = live.campaign.metadata.uid.clone();
+            let written = Arc::new(Written { uid, status: telling.status, version, over });
+            live.written = Some(Arc::clone(&written));
+            self.written.insert(campaign.to_owned(), written);
             live.tell_again = None;
             live.is_untold = false;
             // From its start on a wave's deferrals count, and who comes too late.
@@ -432,9 +433,7 @@ impl Engine {
             }
             going.push(Arc::clone(campaign));
             let live = self.live.entry(name.to_owned()).or_insert_with(|| Live::new(campaign));
-            if written.is_none() || live.written.is_none() {
-                live.written = written.cloned();
-            }
+            live.written = written.cloned();
             if live.campaign.metadata.generation != campaign.metadata.generation {
                 live.stale.all = true;
                 live.schedule = None;

@@ -22,9 +22,9 @@ pub fn terms(
     objects: &dyn Objects,
     now: Timestamp,
 ) -> Terms {
-    let is_rehearsal_over = is_rehearsal_over(instance, objects);
     let of_its_way = of_its_way(instance, establishment, groupings, objects, now);
-    Terms { is_rehearsal_over, ..of_its_way }
+
+    Terms { is_rehearsal_over: is_rehearsal_over(instance, objects), ..of_its_way }
 }
 
 /// Did campaigns ask for what its spec wants rehearsed, of which none goes on?
@@ -36,6 +36,7 @@ fn is_rehearsal_over(instance: &Instance, objects: &dyn Objects) -> bool {
         && !Claims::of(&objects.campaigns()).is_brought(&instance.spec.application, namespace, asked)
 }
 
+/// The terms of its way alone.
 fn of_its_way(
     instance: &Instance,
     establishment: Option<&Establishment>,

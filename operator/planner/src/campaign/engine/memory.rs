@@ -89,15 +89,13 @@ impl Written {
 
 impl Live {
     fn remember(&self, memory: &mut Memory) {
-        let Self { campaign, view, stale, written, telling, refusals, .. } = self;
+        // What was written the engine has as well.
+        let Self { campaign, view, stale, telling, refusals, .. } = self;
         let metadata = &campaign.metadata;
 
         memory.note(&(&metadata.uid, &metadata.resource_version, metadata.generation, &campaign.spec));
         memory.note(&campaign.status.as_ref().map(what_decides));
         memory.note(&(stale.all, &stale.instances));
-        if let Some(written) = written {
-            written.remember(memory);
-        }
         memory.note(&telling.as_ref().map(|one| (what_decides(&one.status), &one.version, one.is_start)));
         memory.note(&(self.may_tell, self.is_untold, self.tell_again, self.look_again));
         memory.note(&refusals.iter().collect::<BTreeMap<&Arc<str>, &Refusal>>());
