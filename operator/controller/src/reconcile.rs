@@ -283,7 +283,7 @@ async fn pass(context: &Context, who: &InstanceRef, instance: Arc<Instance>) -> 
         snapshot.pinned = Some(data.as_ref().and_then(revision::parse).map_or(Pinned::Lost, Pinned::Found));
         plan = instance::plan(&snapshot);
     }
-    let removals = plan.removals(snapshot.children.len());
+    let removals = plan.removals(&snapshot);
     let removal = judge_removals(context, who, &observation, removals);
     context.metrics().duration.with_label_values(&["plan"]).observe(begun.elapsed().as_secs_f64());
     let begun = Instant::now();

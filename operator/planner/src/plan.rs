@@ -5,7 +5,7 @@ use crate::{
     inputs::{Inputs, name_of},
     objects::{Object, ObjectKey},
     secrets::SecretRequest,
-    snapshot::OperatorIdentity,
+    snapshot::{NamespaceHolder, OperatorIdentity, Snapshot},
 };
 use gotocloud_api::{Instance, conditions::Reason, instance::RevisionStatus, names, platform::DatabaseServer};
 use serde::Serialize;
@@ -141,11 +141,11 @@ impl Step {
 }
 
 impl Plan<'_> {
-    /// How many objects the plan takes away, of an Instance that has `children`.
-    pub fn removals(&self, children: usize) -> usize {
+    /// How many objects the plan takes away. What is on its way out already was counted when it was sent there.
+    pub fn removals(&self, snapshot: &Snapshot<'_>) -> usize {
         match self.verdict {
             Verdict::Deleting if self.steps.is_empty() => 0,
-            Verdict::Deleting => children.max(self.taken_away()),
+            Verdict::Deleting => standing(snapshot).max(self.taken_away()),
             Verdict::Proceed | Verdict::Refused(_) | Verdict::Tracked | Verdict::NeedsPinned(_) => self.taken_away(),
         }
     }
@@ -169,6 +169,20 @@ impl Plan<'_> {
     pub fn steps_allowed(&self, removals: bool) -> Vec<&Step> {
         let allowed = |step: &&Step| removals || (self.verdict != Verdict::Deleting && !step.takes_away());
         self.steps.iter().filter(allowed).collect()
+    }
+}
+
+/// How many of the Instance's objects nobody has deleted yet. With its namespace all others go, and some are still
+/// shown by a watch when the namespace no longer is.
+fn standing(snapshot: &Snapshot<'_>) -> usize {
+    match snapshot.namespace {
+        NamespaceHolder::Itself { terminating: false } => {
+            snapshot.children.iter().filter(|child| !child.terminating).count()
+        }
+        NamespaceHolder::Itself { terminating: true }
+        | NamespaceHolder::Nobody
+        | NamespaceHolder::Another(_)
+        | NamespaceHolder::Kept(_) => 0,
     }
 }
 

@@ -176,6 +176,12 @@ fn what_somebody_else_is_to_have_does_not_take_kept_data_up(fleet: &mut Fleet) {
     });
 }
 
+/// What was removed is remembered for ten minutes: a new process remembers nothing.
+fn forget_removals(fleet: &mut Fleet) {
+    fleet.installation.operator.take().unwrap().terminate().unwrap();
+    fleet.installation.start_operator().unwrap();
+}
+
 fn an_establishment_stays_while_an_instance_serves_it(fleet: &mut Fleet) {
     eventually(PATIENCE, "its instance is counted", || {
         let total = fleet.get(ESTABLISHMENTS, "", "said").unwrap()["status"]["instances"]["total"].clone();
@@ -194,6 +200,7 @@ fn an_establishment_stays_while_an_instance_serves_it(fleet: &mut Fleet) {
         let refusal = fleet.delete(resource, "", name).unwrap_err();
         assert!(refusal.message.contains("cannot be deleted while instances need it"), "{name}: {refusal}");
     }
+    forget_removals(fleet);
     fleet.edit("said", &json!({"spec": {"deletionProtection": false}}));
     delete(fleet, "said").unwrap();
     fleet.until_gone(INSTANCES, HUB, "said");
@@ -253,9 +260,7 @@ fn more_than_a_tenth_of_the_fleet_is_not_removed_before_a_person_says_so(fleet: 
 
 fn one_deletion_among_a_few_is_not_held(fleet: &mut Fleet) {
     fleet.ready("meanwhile");
-    // Those just removed by a person's word are remembered for ten minutes: a new process remembers nothing.
-    fleet.installation.operator.take().unwrap().terminate().unwrap();
-    fleet.installation.start_operator().unwrap();
+    forget_removals(fleet);
     let begun = Instant::now();
     delete(fleet, "meanwhile").unwrap();
     eventually(PATIENCE, "its namespace is on its way out", || match fleet.get(NAMESPACES, "", "gtc-meanwhile") {

@@ -109,16 +109,21 @@ impl View {
         }
     }
 
-    /// The plan, and how many children were seen.
+    /// The plan, and how many objects it takes away.
     pub(super) fn plan<'a>(&'a self, world: &World, assured: Option<&'a Assured>) -> (Plan<'a>, usize) {
         let snapshot = self.snapshot(world, None, assured);
         let plan = instance::plan(&snapshot);
-        let Verdict::NeedsPinned(key) = &plan.verdict else { return (plan, snapshot.children.len()) };
+        let Verdict::NeedsPinned(key) = &plan.verdict else { return with_removals(plan, &snapshot) };
         let stored = world.cluster.objects.get(key);
         let found = stored.and_then(|stored| revision::parse(&stored.manifest["data"]));
         let snapshot = self.snapshot(world, Some(found.map_or(Pinned::Lost, Pinned::Found)), assured);
-        (instance::plan(&snapshot), snapshot.children.len())
+        with_removals(instance::plan(&snapshot), &snapshot)
     }
+}
+
+fn with_removals<'a>(plan: Plan<'a>, snapshot: &Snapshot<'_>) -> (Plan<'a>, usize) {
+    let removals = plan.removals(snapshot);
+    (plan, removals)
 }
 
 fn is(name: Option<&String>, other: &str) -> bool {

@@ -226,8 +226,7 @@ impl World {
         let instance = self.instances.get(who)?.clone();
         let view = View::of(self, &instance);
         let assured = self.memory.assured.get(who).cloned();
-        let (plan, children) = view.plan(self, assured.as_ref());
-        let wished = plan.removals(children);
+        let (plan, wished) = view.plan(self, assured.as_ref());
         if let Some(metadata) = &plan.metadata {
             let live = self.instances.get_mut(who)?;
             live.metadata.labels = Some(metadata.labels.clone());
@@ -300,6 +299,12 @@ impl World {
         let assured = self.memory.assured.get(who).cloned();
         let (plan, _) = view.plan(self, assured.as_ref());
         look(&plan)
+    }
+
+    /// How many objects the next round would take away, as the fleet-wide limit counts them.
+    pub fn removals(&self) -> usize {
+        let instance = self.instances[fixtures::WHO].clone();
+        View::of(self, &instance).plan(self, self.memory.assured.get(fixtures::WHO)).1
     }
 
     pub fn steps(&self) -> Vec<String> {

@@ -45,7 +45,7 @@ fn the_removals_of_an_upgrade_are_not_counted_as_losses() {
     world.round();
     world.cluster.settle();
     world.round();
-    assert_eq!(world.with_plan(fixtures::WHO, |plan| plan.removals(20)), 0);
+    assert_eq!(world.removals(), 0);
 }
 
 #[test]

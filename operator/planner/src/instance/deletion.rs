@@ -128,7 +128,8 @@ fn workload<'s>(snapshot: &'s Snapshot<'_>) -> impl Iterator<Item = ObjectKey> +
     let is_copy = |key: &ObjectKey| key.kind == Kind::Cluster && !is_its_database(key);
     let namespace = names::workload_namespace(name_of(snapshot.instance));
     let goes = |key: &ObjectKey| *key.namespace == *namespace && (!stays(key.kind) || is_copy(key));
-    let mut keys: Vec<_> = snapshot.children.iter().map(|child| child.key.clone()).filter(goes).collect();
+    let standing = snapshot.children.iter().filter(|child| !child.terminating);
+    let mut keys: Vec<_> = standing.map(|child| child.key.clone()).filter(goes).collect();
     keys.sort_by(|a, b| b.cmp(a));
     keys.into_iter()
 }

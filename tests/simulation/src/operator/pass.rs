@@ -186,7 +186,7 @@ fn one(
         plan = instance::plan(&snapshot);
     }
 
-    let removals = plan.removals(snapshot.children.len());
+    let removals = plan.removals(&snapshot);
     let removal = judge_removals(world.process(caller), who, &view, removals, now);
     let mut stored = Arc::clone(instance);
     if let Some(metadata) = &plan.metadata {
