@@ -1,5 +1,7 @@
 //! All tests, or some: what is needed is installed, and a summary closes.
 
+mod files;
+
 use anyhow::Context as _;
 use clap::ValueEnum;
 use gotocloud_harness::{Terminal, Tool, Tools};
@@ -37,7 +39,10 @@ const DOC_WARNINGS: &str = "build.rustdocflags=['--deny', 'warnings']";
 const CARGO_DENY: &str = "0.20.2";
 
 /// The packages whose tests need a cluster.
-const WITH_CLUSTER: [&str; 3] = ["gotocloud-harness", "gotocloud-chart-tests", "gotocloud-integration"];
+const WITH_CLUSTER: [&str; 3] = [HARNESS, CHART, INTEGRATION];
+const HARNESS: &str = "gotocloud-harness";
+const CHART: &str = "gotocloud-chart-tests";
+const INTEGRATION: &str = "gotocloud-integration";
 
 impl Suite {
     /// Those that run where none is named.
@@ -56,11 +61,9 @@ impl Suite {
                 arguments.extend(WITH_CLUSTER.iter().flat_map(|package| ["--exclude", package]));
                 vec![arguments]
             }
-            Self::Harness => vec![package("gotocloud-harness")],
-            Self::Chart => vec![package("gotocloud-chart-tests")],
-            Self::Integration => vec![package("gotocloud-integration")],
-            Self::Crash => vec![vec!["test", "--package", "gotocloud-integration", "--test", "crash", "--locked"]],
-            Self::Years => vec![vec!["test", "--package", "gotocloud-integration", "--test", "years", "--locked"]],
+            Self::Harness | Self::Chart | Self::Integration => Vec::new(),
+            Self::Crash => vec![vec!["test", "--package", INTEGRATION, "--test", "crash", "--locked"]],
+            Self::Years => vec![vec!["test", "--package", INTEGRATION, "--test", "years", "--locked"]],
             Self::Licences => vec![
                 vec!["install", "cargo-deny", "--locked", "--version", CARGO_DENY, "--quiet"],
                 vec!["deny", "check", "licenses", "bans", "sources"],
@@ -69,9 +72,16 @@ impl Suite {
     }
 }
 
-fn package(name: &'static str) -> Vec<&'static str> {
-    // One test at a time: each has a cluster and a fleet of its own, on however few processors there are.
-    vec!["test", "--package", name, "--locked", "--no-fail-fast", "--", "--test-threads=1"]
+impl Suite {
+    /// The package whose test files it runs side by side, if it does.
+    fn package(self) -> Option<&'static str> {
+        match self {
+            Self::Harness => Some(HARNESS),
+            Self::Chart => Some(CHART),
+            Self::Integration => Some(INTEGRATION),
+            Self::Lint | Self::Unit | Self::Crash | Self::Years | Self::Licences => None,
+        }
+    }
 }
 
 #[derive(Default)]
@@ -79,6 +89,20 @@ struct Tally {
     passed: u64,
     failed: u64,
     ignored: u64,
+}
+
+impl Tally {
+    /// Adds what a test runner says at its end, if the line is that.
+    fn add(&mut self, line: &str) {
+        let Some(result) = line.strip_prefix("test result: ") else { return };
+        let count = |what: &str| -> u64 {
+            let part = result.split([';', '.']).map(str::trim).find_map(|part| part.strip_suffix(what));
+            part.and_then(|number| number.trim().parse().ok()).unwrap_or(0)
+        };
+        self.passed += count(" passed");
+        self.failed += count(" failed");
+        self.ignored += count(" ignored");
+    }
 }
 
 /// Runs the suites named, or all.
@@ -99,6 +123,12 @@ pub fn run(checkout: &Path, suites: &[Suite]) -> anyhow::Result<()> {
         for arguments in suite.commands() {
             fine &= cargo(checkout, &arguments, &mut tally)?;
         }
+        let mut costs = Vec::new();
+        if let Some(package) = suite.package() {
+            let (is_fine, of_files) = files::run(checkout, package, &mut tally)?;
+            fine &= is_fine;
+            costs = of_files;
+        }
         // A command that fails without a failed test, such as a build that breaks, is a failure all the same.
         if !fine && tally.failed == 0 {
             tally.failed = 1;
@@ -116,6 +146,8 @@ pub fn run(checkout: &Path, suites: &[Suite]) -> anyhow::Result<()> {
             begun.elapsed().as_secs_f64()
         );
         rows.push(row);
+        costs.sort_by_key(|(_, took)| std::cmp::Reverse(*took));
+        rows.extend(costs.iter().map(|(file, took)| format!("    {file:<48} {:>7.1} s", took.as_secs_f64())));
         all.passed += tally.passed;
         all.failed += tally.failed;
         all.ignored += tally.ignored;
@@ -139,15 +171,7 @@ fn cargo(checkout: &Path, arguments: &[&str], tally: &mut Tally) -> anyhow::Resu
         for line in BufReader::new(output).lines() {
             let line = line?;
             println!("{line}");
-            if let Some(result) = line.strip_prefix("test result: ") {
-                let count = |what: &str| -> u64 {
-                    let part = result.split([';', '.']).map(str::trim).find_map(|part| part.strip_suffix(what));
-                    part.and_then(|number| number.trim().parse().ok()).unwrap_or(0)
-                };
-                tally.passed += count(" passed");
-                tally.failed += count(" failed");
-                tally.ignored += count(" ignored");
-            }
+            tally.add(&line);
         }
     }
     Ok(child.wait()?.success())
