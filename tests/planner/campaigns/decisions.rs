@@ -23,17 +23,22 @@ fn one_instance() -> simulate::World {
 }
 
 fn told(campaign: &Campaign, view: &View, moves: &Moves) -> CampaignStatus {
-    let facts = Facts {
+    report(campaign, &facts(view, moves), at("2026-06-01T00:00:00Z"))
+}
+
+fn facts<'f>(view: &'f View, moves: &'f Moves) -> Facts<'f> {
+    static UNTOLD: std::sync::LazyLock<Untold> = std::sync::LazyLock::new(Untold::default);
+    let untold = &*UNTOLD;
+    Facts {
         board: &view.board,
         moves,
-        untold: &Untold::default(),
+        untold,
         changes: &[],
         findings: &view.findings,
         is_valid: view.is_valid(),
         schedule: None,
         detail: &|_: &str| Detail::default(),
-    };
-    report(campaign, &facts, at("2026-06-01T00:00:00Z"))
+    }
 }
 
 /// A canary that nobody is in, with what `more` says, before the wave of all.
@@ -71,6 +76,22 @@ fn an_empty_wave_that_watches_nobody_is_done_at_once() {
     assert_eq!(moves.start, Some(0));
 }
 
+#[test]
+fn a_wave_tells_no_date_of_its_own_while_one_before_it_has_not_begun() {
+    let done = json!({"name": "done", "targets": {"names": ["i"]}, "notBefore": "2026-07-01T00:00:00Z"});
+    let rest = json!({"name": "rest", "targets": {"selector": {"matchLabels": {"nobody": "yet"}}},
+                      "notBefore": "2026-06-15T00:00:00Z"});
+    let campaign = campaign_of("c", &json!({"upgrade": {"release": "app-2"}, "waves": [done, rest]}));
+    for now in ["2026-06-01T00:00:00Z", "2026-06-20T00:00:00Z"] {
+        let (moves, view) = decided(&campaign, &[], &one_instance(), at(now));
+        assert_eq!((moves.start, moves.look_again), (None, Some(at("2026-07-01T00:00:00Z"))));
+        let status = report(&campaign, &facts(&view, &moves), at(now));
+        assert_eq!(status.waves[0].waits_for.as_deref(), Some("it does not begin before 2026-07-01T00:00:00Z"));
+        let waits = status.waves[1].waits_for.as_deref();
+        assert_eq!(waits, Some("wave done, which is before it, has not begun"));
+    }
+}
+
 /// A misspelt selector is no success.
 #[test]
 fn a_campaign_in_whose_waves_nobody_is_waits_and_says_so() {
@@ -78,7 +99,10 @@ fn a_campaign_in_whose_waves_nobody_is_waits_and_says_so() {
     let campaign = campaign_of("c", &json!({"waves": waves}));
     let (moves, view) = decided(&campaign, &[], &one_instance(), at("2026-06-01T00:00:00Z"));
 
-    assert_eq!(may_begin(&campaign.spec, &view.board, 0, true, at("2026-06-01T00:00:00Z")), Err(Wait::NoTargets));
+    assert_eq!(
+        may_begin(&campaign.spec, &view.board, 0, |_| false, true, at("2026-06-01T00:00:00Z")),
+        Err(Wait::NoTargets)
+    );
     let status = told(&campaign, &view, &moves);
     assert_eq!(status.phase, CampaignPhase::Running);
     let message = &status.conditions[0].message;

@@ -1,7 +1,10 @@
 //! All campaigns together: the engine that carries them on, before a small API server.
 
 use super::{application, at, campaign_of, establishment, merged, object, release_object, runs};
-use gotocloud_api::{Campaign, CampaignStatus, campaign::DecisionVerb};
+use gotocloud_api::{
+    Campaign, CampaignStatus,
+    campaign::{DecisionVerb, Severity},
+};
 use gotocloud_planner::{
     campaign::{
         Engine, Standing,
@@ -153,6 +156,33 @@ fn two_campaigns_that_decide_at_the_same_moment_do_not_both_take_an_instance() {
     hub.passes(SignedDuration::from_hours(8));
     assert_eq!(hub.written, [("a".into(), "i".into())]);
     assert!(matches!(hub.standing("b", "i"), Standing::Blocked(why) if why.contains("the campaign a holds it")));
+}
+
+/// It was there when the campaign began, so its name is no slip of the pen.
+#[test]
+fn an_instance_that_a_wave_names_and_that_is_deleted_meanwhile_is_told_and_holds_nobody_else() {
+    let instances = ["a", "b", "c"].map(|name| runs(name, "e", "app-2", &json!({}), &json!({})));
+    let waves =
+        json!([{"name": "first", "targets": {"names": ["a"]}}, {"name": "rest", "targets": {"names": ["b", "c"]}}]);
+    let mut hub = Hub::new(
+        fleet_of(instances.to_vec()),
+        vec![campaign_of("c", &json!({"waves": waves}))],
+        "2026-01-01T00:00:00Z",
+    );
+    hub.starts();
+    assert_eq!(hub.written, [("c".into(), "a".into())]);
+
+    hub.instances.remove("b");
+    hub.happens(Event::Seen(Seen::Instance("gotocloud".into(), "b".into())));
+    let found = hub.engine.findings("c").to_vec();
+    assert!(found.iter().any(|one| one.severity == Severity::Warning && one.message.contains("called b")), "{found:?}");
+    hub.engine = Engine::default();
+    hub.starts();
+    assert_eq!(hub.engine.findings("c"), found, "a new process finds the same");
+
+    hub.instances.insert("a".into(), runs("a", "e", "app-3", &json!({}), &json!({})));
+    hub.happens(Event::Seen(Seen::Instance("gotocloud".into(), "a".into())));
+    assert_eq!(hub.written.last(), Some(&("c".into(), "c".into())));
 }
 
 #[test]

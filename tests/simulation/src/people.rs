@@ -77,7 +77,7 @@ impl Habits {
     };
 
     /// What the default run plays.
-    pub const DEFAULT: Self = Self { forgetful: false, ..Self::ALL };
+    pub const DEFAULT: Self = Self { forgetful: false, overlap: false, ..Self::ALL };
 
     /// They go from release to release, and look after what waits for them.
     pub const CALM: Self = Self {

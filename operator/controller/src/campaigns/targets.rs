@@ -37,19 +37,18 @@ impl Runner {
                 self.known.context.written(&reference(&written), written);
                 Outcome::Accepted
             }
-            Err(kube::Error::Api(status)) if status.code == 409 => Outcome::Conflict,
-            Err(kube::Error::Api(status)) if (400..500).contains(&status.code) && status.code != 429 => {
-                Outcome::Refused { code: status.code, message: status.message.clone() }
-            }
             Err(error) => {
-                let (campaign, target) = (&write.campaign, &write.name);
-                tracing::warn!(
-                    campaign,
-                    target,
-                    error = explained(&error),
-                    "nobody knows whether a target was written"
-                );
-                Outcome::Lost
+                let outcome = match &error {
+                    kube::Error::Api(status) => Outcome::refused(status.code, &status.message),
+                    _ => Outcome::Lost,
+                };
+                if outcome == Outcome::Lost {
+                    let campaign = &write.campaign;
+                    let target = &write.name;
+                    let error = explained(&error);
+                    tracing::warn!(campaign, target, error, "nobody knows whether a target was written");
+                }
+                outcome
             }
         };
         Event::Answered { id: write.id, outcome }

@@ -64,15 +64,13 @@ pub fn decide(
         moves.rehearse = to_rehearse(spec, board);
     }
     let mut room = Room { spec, board, begun_on: HashMap::new(), openings: HashMap::new() };
-    let mut is_next_found = false;
     for (at, (wave, on_board)) in spec.waves.iter().zip(board.waves()).enumerate() {
         if !waves::has_begun(status, &wave.name) {
-            if is_next_found || waves::is_passed_over(wave, on_board) {
+            if waves::is_passed_over(wave, on_board) {
                 continue;
             }
-            // Those after it that have not begun wait for it; those that have, go on.
-            is_next_found = true;
-            match waves::may_begin(spec, board, at, is_valid, now) {
+            let has_begun = |name: &str| waves::has_begun(status, name);
+            match waves::may_begin(spec, board, at, has_begun, is_valid, now) {
                 Ok(()) => moves.start = Some(at),
                 Err(waves::Wait::NotBefore(at)) => moves.look_again = sooner(moves.look_again, Some(at)),
                 Err(_) => {}

@@ -588,6 +588,10 @@ impl Live {
                 view.update(&self.campaign, status.as_ref(), objects, name, now);
             }
             view.age(&self.campaign, status.as_ref(), objects, now);
+            if view.are_findings_stale() {
+                view.find(&self.campaign, objects, self.schedule.as_ref(), now);
+                self.is_forecast_stale = true;
+            }
         }
         self.show_refusals(status.as_ref(), objects, now);
     }

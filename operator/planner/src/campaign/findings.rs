@@ -27,9 +27,9 @@ pub struct World<'a> {
     /// By name of a target, the name of the release it runs.
     pub running: &'a BTreeMap<String, String>,
     /// Targets that two or more waves name, and which.
-    pub twice: &'a [(String, Vec<usize>)],
+    pub twice: &'a BTreeMap<String, Vec<usize>>,
     /// Possible targets that no wave names.
-    pub unmatched: &'a [String],
+    pub unmatched: &'a BTreeSet<String>,
     /// What of its own windows cannot be read.
     pub calendars: BTreeSet<String>,
     /// By why their calendar cannot be read, the targets that wait for that.
@@ -38,6 +38,8 @@ pub struct World<'a> {
     pub never_open: &'a [String],
     /// What a simulation says of when it ends; none where none was made.
     pub schedule: Option<&'a Schedule>,
+    /// Has a wave begun?
+    pub has_begun: bool,
 }
 
 /// Checks a campaign. It can run where none of the findings is an error.
@@ -102,7 +104,9 @@ fn names_stand_for_something(spec: &CampaignSpec, world: &World<'_>, findings: &
         if !unknown.is_empty() {
             let what = if is_provision { "no establishment is" } else { "no instance of the application is" };
             let message = format!("wave {}: {what} called {}: correct its targets", wave.name, listed(&unknown));
-            note(findings, Severity::Error, "TargetNotFound", message);
+            // Who was there when it began and is gone since is no slip of the pen: the others go on.
+            let severity = if world.has_begun { Severity::Warning } else { Severity::Error };
+            note(findings, severity, "TargetNotFound", message);
         }
     }
     let skipped: Vec<&str> = spec.skip.iter().filter(|name| !world.names.contains(*name)).map(String::as_str).collect();

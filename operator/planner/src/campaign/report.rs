@@ -179,7 +179,10 @@ fn wave_statuses(spec: &CampaignSpec, before: &CampaignStatus, facts: &Facts<'_>
             } else if waves::is_passed_over(wave, board) {
                 None
             } else {
-                waves::may_begin(spec, facts.board, at, facts.is_valid, now).err().map(|wait| wait.to_string())
+                let has_begun =
+                    |name: &str| statuses.iter().any(|one: &WaveStatus| one.name == name && one.started_at.is_some());
+                let wait = waves::may_begin(spec, facts.board, at, has_begun, facts.is_valid, now).err();
+                wait.map(|wait| wait.to_string())
             },
             started_at,
         });

@@ -10,6 +10,7 @@ use super::{
     ownership, report,
     standing::{Goal, goal},
     targets::{self, Calendars, Candidate, Field, place},
+    waves,
 };
 use crate::{calendar::LOOK_AHEAD, inputs, path::Graph, rehearsal, simulate::Schedule};
 use gotocloud_api::{
@@ -73,6 +74,9 @@ pub struct View {
     openings: HashMap<(u32, Option<UpgradeKind>), Found>,
     /// When it was last looked at.
     now: Timestamp,
+    /// Had a wave begun when the whole was looked at?
+    has_begun: bool,
+    are_findings_stale: bool,
 }
 
 /// Whether a lane is open, since when that is known, and until when it is so; `None`: for all time.
@@ -101,9 +105,25 @@ struct Ground {
 struct Sights {
     names: BTreeSet<String>,
     running: BTreeMap<String, String>,
-    twice: Vec<(String, Vec<usize>)>,
-    unmatched: Vec<String>,
+    twice: BTreeMap<String, Vec<usize>>,
+    unmatched: BTreeSet<String>,
     never_open: Vec<String>,
+}
+
+impl Sights {
+    /// Takes what was seen of a target out, and gives it: whether there was one, and its waves if they are not one.
+    fn forget(&mut self, name: &str) -> (bool, Option<Vec<usize>>) {
+        let was_there = self.names.remove(name);
+        self.running.remove(name);
+        let is_unmatched = self.unmatched.remove(name);
+        let waves = self.twice.remove(name);
+        (was_there, if is_unmatched { Some(Vec::new()) } else { waves })
+    }
+
+    fn of(&self, name: &str) -> (bool, Option<Vec<usize>>) {
+        let waves = if self.unmatched.contains(name) { Some(Vec::new()) } else { self.twice.get(name).cloned() };
+        (self.names.contains(name), waves)
+    }
 }
 
 /// Something that could be a target.
@@ -161,13 +181,13 @@ impl View {
             refused,
             openings: HashMap::new(),
             now,
+            has_begun: spec.waves.iter().any(|wave| waves::has_begun(status, &wave.name)),
+            are_findings_stale: false,
         };
         for candidate in candidates(campaign, &view.ground.goal, objects) {
             view.note(&candidate);
             view.put(campaign, status, objects, &candidate, earlier.as_ref());
         }
-        view.sights.unmatched.sort_unstable();
-        view.sights.twice.sort_unstable();
         view.sights.never_open = view.never_open(now);
         view.find(campaign, objects, None, now);
         Some(view)
@@ -190,8 +210,10 @@ impl View {
             unreadable: self.unreadable(),
             never_open: &self.sights.never_open,
             schedule,
+            has_begun: self.has_begun,
         };
         self.findings = findings::findings(campaign, &world, now);
+        self.are_findings_stale = false;
     }
 
     /// Can the campaign run as it is written?
@@ -268,10 +290,21 @@ impl View {
             }
             (None, Goal::Release(_) | Goal::Stage(_)) => None,
         };
+        let target = bodies::target_of(spec, name);
+        let before = self.sights.forget(target);
         match candidate {
-            Some(candidate) => self.put(campaign, status, objects, &candidate, None),
-            None => drop(self.board.take(bodies::target_of(spec, name))),
+            Some(candidate) => {
+                self.note(&candidate);
+                self.put(campaign, status, objects, &candidate, None);
+            }
+            None => drop(self.board.take(target)),
         }
+        self.are_findings_stale |= self.sights.of(target) != before;
+    }
+
+    /// Did a target come, go or change its waves since the findings were worked out?
+    pub fn are_findings_stale(&self) -> bool {
+        self.are_findings_stale
     }
 
     /// Notes what findings are made of.
@@ -281,9 +314,9 @@ impl View {
         if let Ok(members) = &self.ground.members {
             let waves: Vec<usize> = members.waves_of(name, labels.as_ref()).collect();
             match waves.len() {
-                0 => self.sights.unmatched.push(name.clone()),
+                0 => drop(self.sights.unmatched.insert(name.clone())),
                 1 => {}
-                _ => self.sights.twice.push((name.clone(), waves)),
+                _ => drop(self.sights.twice.insert(name.clone(), waves)),
             }
         }
         if let Some(running) = instance.as_deref().and_then(running) {
@@ -428,6 +461,7 @@ impl View {
         memory.note(&self.sights);
         memory.note(&self.valid);
         memory.note_all(&self.refused);
+        memory.note(&(self.has_begun, self.are_findings_stale));
     }
 
     /// By why its calendar cannot be read, the targets that wait for that.

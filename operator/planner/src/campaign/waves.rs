@@ -36,6 +36,12 @@ pub enum Wait {
         /// How many of it are not done.
         left: u32,
     },
+    /// A wave before it has to begin first, though nothing of it is left to do.
+    #[error("wave {wave}, which is before it, has not begun")]
+    NotBegun {
+        /// The wave before.
+        wave: String,
+    },
     /// It would pass unwatched, as nobody is in it.
     #[error(
         "nobody is in wave {wave}, which is to be watched or approved: correct its selector or cohort, or set mayBeEmpty \
@@ -81,11 +87,18 @@ pub fn too_many_failed(spec: &CampaignSpec, board: &Board) -> Option<Wait> {
 }
 
 /// May the wave at that place begin? It begins once: that is recorded in the campaign's status, and what joins or leaves
-/// an earlier wave later changes nothing about it.
+/// an earlier wave later changes nothing about it. `has_begun` says which waves did.
 ///
 /// # Errors
 /// The first [`Wait`] that holds it up.
-pub fn may_begin(spec: &CampaignSpec, board: &Board, at: usize, is_valid: bool, now: Timestamp) -> Result<(), Wait> {
+pub fn may_begin(
+    spec: &CampaignSpec,
+    board: &Board,
+    at: usize,
+    has_begun: impl Fn(&str) -> bool,
+    is_valid: bool,
+    now: Timestamp,
+) -> Result<(), Wait> {
     if let Some(halt) = halt(spec, board, is_valid) {
         return Err(halt);
     }
@@ -95,6 +108,9 @@ pub fn may_begin(spec: &CampaignSpec, board: &Board, at: usize, is_valid: bool, 
     for (wave, earlier) in spec.waves.iter().zip(board.waves()).take(at) {
         if earlier.unsettled > 0 {
             return Err(Wait::Earlier { wave: wave.name.clone(), left: earlier.unsettled });
+        }
+        if !has_begun(&wave.name) && !is_passed_over(wave, earlier) {
+            return Err(Wait::NotBegun { wave: wave.name.clone() });
         }
     }
     let Some(wave) = spec.waves.get(at) else { return Err(Wait::Invalid) };

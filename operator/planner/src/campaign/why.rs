@@ -103,7 +103,7 @@ fn of_wait(wait: &waves::Wait) -> Blocker {
         | waves::Wait::Failures { .. }
         | waves::Wait::Empty { .. }
         | waves::Wait::NoTargets => (Lifter::Operator, None),
-        waves::Wait::Earlier { .. } => (Lifter::Time, None),
+        waves::Wait::Earlier { .. } | waves::Wait::NotBegun { .. } => (Lifter::Time, None),
         waves::Wait::NotBefore(at) => (Lifter::Time, Some(*at)),
         waves::Wait::Approval => (Lifter::Approver, None),
     };
@@ -122,7 +122,8 @@ fn of_wave(
     if waves::has_begun(status, &of.name) {
         return None;
     }
-    waves::may_begin(spec, board, wave, is_valid, now).err().map(|wait| of_wait(&wait))
+    let has_begun = |name: &str| waves::has_begun(status, name);
+    waves::may_begin(spec, board, wave, has_begun, is_valid, now).err().map(|wait| of_wait(&wait))
 }
 
 /// What is full.

@@ -268,7 +268,8 @@ impl<'a> Run<'a> {
             !waves::has_begun(Some(status), &wave.name) && !waves::is_passed_over(wave, board)
         };
         let next = spec.waves.iter().zip(board.waves()).position(is_next);
-        let wait = next.and_then(|next| waves::may_begin(spec, board, next, true, self.now).err());
+        let has_begun = |name: &str| waves::has_begun(Some(status), name);
+        let wait = next.and_then(|next| waves::may_begin(spec, board, next, has_begun, true, self.now).err());
         let blocked = || (0..spec.waves.len()).find_map(|wave| board.first_blocked(wave));
         let wait = wait.map(|wait| wait.to_string()).or_else(|| blocked().map(|(name, why)| format!("{name}: {why}")));
         Some(wait.unwrap_or_else(|| "there is not enough time in its windows".to_owned()))

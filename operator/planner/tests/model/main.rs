@@ -69,7 +69,7 @@ fn of_instance(at: usize, edits: &[fn(&mut Instance)]) -> Vec<Edit> {
 #[test]
 fn two_waves_with_failures_and_windows() {
     let left = Left { failures: 2, ticks: 1, crashes: 1, ..Left::default() };
-    all_holds(Fleet::two_waves().left(left), 20_000);
+    all_holds(Fleet::two_waves().left(left), 15_000);
 }
 
 #[test]
@@ -132,7 +132,7 @@ fn people_edit_instances() {
 
 #[test]
 fn people_edit_the_catalogue() {
-    let edits = vec![Edit::Other(1), Edit::Other(1), Edit::Other(0), Edit::Other(3)];
+    let edits = vec![Edit::Other(1), Edit::Other(1), Edit::Other(0), Edit::Other(3), Edit::DeleteInstance(1)];
     let left = Left { failures: 1, ..Left::default() };
     all_holds(Fleet { name: "catalogue edited", ..Fleet::small().edits(edits).left(left) }, 500);
 }

@@ -139,9 +139,7 @@ fn write_target(world: &mut World, caller: Caller, write: &Write) -> Result<Outc
             written(world, caller, &reference(&at), &stored);
             Outcome::Accepted
         }
-        Err(Refused { code: 409, .. }) => Outcome::Conflict,
-        Err(Refused { code: code @ 400..500, message, .. }) if code != 429 => Outcome::Refused { code, message },
-        Err(_) => Outcome::Lost,
+        Err(Refused { code, message, .. }) => Outcome::refused(code, &message),
     })
 }
 

@@ -75,6 +75,22 @@ pub enum Outcome {
     Lost,
 }
 
+impl Outcome {
+    /// What an answer with that status of HTTP means.
+    pub fn refused(code: u16, message: &str) -> Self {
+        // The write names the object it is meant for by its uid: another bears its name now.
+        let is_another = code == 422 && message.contains("metadata.uid");
+        match code {
+            409 => Self::Conflict,
+            422 if is_another => Self::Conflict,
+            // Too many requests: nothing was decided.
+            429 => Self::Lost,
+            400..500 => Self::Refused { code, message: message.to_owned() },
+            _ => Self::Lost,
+        }
+    }
+}
+
 /// Something to do.
 #[derive(Clone, Debug)]
 pub enum Effect {
@@ -107,4 +123,24 @@ pub struct Write {
     pub name: String,
     /// What is written.
     pub body: Value,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Outcome;
+
+    #[test]
+    fn an_object_made_anew_under_the_name_is_a_conflict_and_no_refusal() {
+        let answer =
+            "Instance.gotocloud.amue.fr \"a\" is invalid: metadata.uid: Invalid value: \"u2\": field is immutable";
+        assert_eq!(Outcome::refused(422, answer), Outcome::Conflict);
+        assert_eq!(Outcome::refused(409, "the object has been modified"), Outcome::Conflict);
+    }
+
+    #[test]
+    fn what_a_rule_forbids_is_refused_and_what_a_server_could_not_do_is_lost() {
+        let refused = |code| Outcome::Refused { code, message: "no".to_owned() };
+        assert_eq!([403, 404, 422].map(|code| Outcome::refused(code, "no")), [403, 404, 422].map(refused));
+        assert_eq!([429, 500, 504].map(|code| Outcome::refused(code, "no")), [429, 500, 504].map(|_| Outcome::Lost));
+    }
 }
