@@ -1,6 +1,6 @@
 //! What does a campaign cost: to decide, in writes, and in time beside a perfect scheduler?
 
-use super::{CampaignArgs, client, fleet::Fleet, installation, planning, rounded};
+use super::{CampaignArgs, client, fleet::Fleet, installation, planning, rounded, shapes};
 use futures::TryStreamExt as _;
 use gotocloud_api::{Campaign, Instance, upgrade::UpgradePhase};
 use gotocloud_harness::{Installation, Progress as _, Terminal};
@@ -30,6 +30,10 @@ pub async fn run(arguments: &CampaignArgs) -> anyhow::Result<()> {
     let step = Terminal.begin("simulations");
     let (two_years, ten_thousand) = (planning::two_years()?, planning::ten_thousand()?);
     step.finish();
+    let step = Terminal.begin("unkind shapes: fifty releases, 1,800 windows");
+    let over_releases = shapes::over_releases()?;
+    let over_windows = shapes::over_windows()?;
+    step.finish();
     let upgraded = targets.min(ON_A_CLUSTER);
     let on_a_cluster = upgrade(&Fleet::new(upgraded)?).await;
     Installation::down(NAME, &Terminal)?;
@@ -46,6 +50,11 @@ pub async fn run(arguments: &CampaignArgs) -> anyhow::Result<()> {
         "ideal_s": rounded(ideal),
         "simulate_133_two_years_s": two_years,
         "simulate_10000_s": ten_thousand,
+        "view_10000_of_50_releases_ms": rounded(over_releases.first),
+        "release_edited_10000_of_50_ms_max": over_releases.edits.at(1.0),
+        "decision_1800_windows_ms_p50": over_windows.at(0.50),
+        "decision_1800_windows_ms_p99": over_windows.at(0.99),
+        "decision_1800_windows_ms_max": over_windows.at(1.0),
     });
     if !arguments.json {
         println!("{upgraded} targets were upgraded in {wall:.1} s; a perfect scheduler takes {ideal:.1} s.");

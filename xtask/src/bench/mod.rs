@@ -6,6 +6,7 @@ mod idle;
 mod planning;
 mod provision;
 mod raw;
+mod shapes;
 
 use clap::{Args, Subcommand};
 use gotocloud_harness::{Build, ClusterSpec, Installation, Terminal};

@@ -19,6 +19,12 @@ const WAVES: usize = 20;
 pub struct Times(Vec<f64>);
 
 impl Times {
+    /// Of decisions that took that long, in milliseconds.
+    pub fn new(mut times: Vec<f64>) -> Self {
+        times.sort_by(f64::total_cmp);
+        Self(times)
+    }
+
     /// The time that this share of all decisions did not exceed.
     pub fn at(&self, share: f64) -> f64 {
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss)]
@@ -31,7 +37,7 @@ impl Times {
 /// How long each decision of a whole campaign took, with all that goes with it: the target that changed is put where it
 /// stands, what begins is chosen, the status is made. Where a wave begins, all targets are looked at anew.
 pub fn decisions(fleet: &Fleet) -> anyhow::Result<Times> {
-    let mut world = world(fleet)?;
+    let mut world = world(fleet, |_| 0)?;
     let campaign: Campaign = serde_json::from_value(campaign("bench", "bench-v1.1", 100, None))?;
     let now: Timestamp = "2026-03-02T08:00:00Z".parse()?;
     let mut status: Option<CampaignStatus> = None;
@@ -56,6 +62,7 @@ pub fn decisions(fleet: &Fleet) -> anyhow::Result<Times> {
             findings: &known.findings,
             is_valid: known.is_valid(),
             schedule: None,
+            late_end: None,
             detail: &|_| Detail::default(),
         };
         let with_status = Campaign { status: status.take(), ..campaign.clone() };
@@ -79,15 +86,14 @@ pub fn decisions(fleet: &Fleet) -> anyhow::Result<Times> {
     }
     let done = status.map_or(0, |status| status.counts.done);
     anyhow::ensure!(done as usize == fleet.instances.len(), "{done} of {} targets are done", fleet.instances.len());
-    times.sort_by(f64::total_cmp);
-    Ok(Times(times))
+    Ok(Times::new(times))
 }
 
 /// Seconds to simulate 133 instances over two years of quarterly campaigns.
 pub fn two_years() -> anyhow::Result<f64> {
     let mut fleet = Fleet::new(133)?;
     fleet.releases_until(8)?;
-    let mut world = world(&fleet)?;
+    let mut world = world(&fleet, |_| 0)?;
     for quarter in 1..=8 {
         let day = Timestamp::from_second(1_772_438_400 + i64::from(quarter - 1) * 91 * 24 * 3600)?;
         world.add(campaign(&format!("quarter-{quarter}"), &format!("bench-v1.{quarter}"), 5, Some(day)))?;
@@ -97,7 +103,7 @@ pub fn two_years() -> anyhow::Result<f64> {
 
 /// Seconds to simulate a campaign of 10,000 targets in 20 waves.
 pub fn ten_thousand() -> anyhow::Result<f64> {
-    let mut world = world(&Fleet::new(10_000)?)?;
+    let mut world = world(&Fleet::new(10_000)?, |_| 0)?;
     world.add(campaign("all", "bench-v1.1", 100, None))?;
     simulated(&mut world, 10_000)
 }
@@ -114,8 +120,8 @@ fn simulated(world: &mut World, expected: usize) -> anyhow::Result<f64> {
     Ok(rounded(seconds))
 }
 
-/// The fleet, each instance on the first release and in one of the waves.
-fn world(fleet: &Fleet) -> anyhow::Result<World> {
+/// The fleet, each instance in one of the waves and on the release of the minor version that `runs` says of its place.
+pub fn world(fleet: &Fleet, runs: impl Fn(usize) -> u32) -> anyhow::Result<World> {
     let mut world = World::default();
     world.add(serde_json::to_value(&fleet.application)?)?;
     for release in std::iter::once(&fleet.release).chain(&fleet.next_releases) {
@@ -128,13 +134,16 @@ fn world(fleet: &Fleet) -> anyhow::Result<World> {
         let mut instance = serde_json::to_value(instance)?;
         instance["metadata"]["labels"] = json!({names::LABEL_COHORT: format!("c{}", at % WAVES)});
         instance["spec"].as_object_mut().map(|spec| spec.remove("release"));
-        instance["status"] = json!({"release": {"name": "bench-v1.0", "version": "V1.0"}});
+        let minor = runs(at);
+        instance["status"] =
+            json!({"release": {"name": format!("bench-v1.{minor}"), "version": format!("V1.{minor}")}});
         world.add(instance)?;
     }
     Ok(world)
 }
 
-fn campaign(name: &str, release: &str, at_once: u32, not_before: Option<Timestamp>) -> Value {
+/// A campaign of all waves, by day.
+pub fn campaign(name: &str, release: &str, at_once: u32, not_before: Option<Timestamp>) -> Value {
     let waves: Vec<Value> = (0..WAVES)
         .map(|at| {
             let mut wave =
