@@ -132,11 +132,12 @@ fn a_campaign_has_the_way_rehearsed_on_a_copy_before_it_touches_the_instance(fle
     fleet.apply(&objects::with(campaign("needs", "3.0", REHEARSED), manual)).unwrap();
     let mut seen: Vec<String> = Vec::new();
     let done = eventually(PATIENCE, "it is rehearsed", || {
+        // Read before the record, which says first what is made of which backup.
+        let clusters = fleet.list(&resource(Kind::Cluster), "gtc-rehearsed", "").into_iter();
         let instance = fleet.instance(REHEARSED);
         assert!(is_ready(&instance), "it goes on: {}", instance["status"]["conditions"]);
         let record = &instance["status"]["rehearsal"];
         let phase = record["phase"].as_str().unwrap_or_default().to_owned();
-        let clusters = fleet.list(&resource(Kind::Cluster), "gtc-rehearsed", "").into_iter();
         for copy in clusters.filter(|one| one["metadata"]["name"] != "database") {
             assert_eq!(copy["spec"]["bootstrap"]["recovery"]["backup"]["name"], record["backup"]);
         }
