@@ -8,11 +8,11 @@ use crate::{
 use futures::{Stream, StreamExt as _, future::join_all};
 use gotocloud_api::{
     Application, Approval, Campaign, ChangeFreeze, ChangeFreezeSpec, Deferral, Establishment, Instance, Platform,
-    Release, upgrade::UpgradePhase,
+    Release,
 };
 use gotocloud_planner::{
     campaign::{approvals::with_approvals, ownership},
-    fingerprint, inputs,
+    concern, fingerprint, inputs,
     path::Graph,
 };
 use kube::{
@@ -205,6 +205,8 @@ impl Catalogue {
         let having = |matches: &dyn Fn(&Instance) -> bool| -> Vec<InstanceRef> {
             self.instances.state().iter().filter(|one| matches(one)).map(|one| reference(one)).collect()
         };
+        let of = |one: &Instance| self.establishments.get(&ObjectRef::new(&one.spec.establishment));
+
         match change {
             Change::Instance(instance) => vec![instance.clone()],
             Change::Neighbours(name) => self.of_establishment(name).iter().map(|one| reference(one)).collect(),
@@ -219,32 +221,11 @@ impl Catalogue {
                 }
                 concerned.into_iter().collect()
             }
-            Change::Release(name) => having(&|one| inputs::release_name(one) == Some(name)),
-            Change::Platform(name) => having(&|one| {
-                let establishment = self.establishments.get(&ObjectRef::new(&one.spec.establishment));
-                inputs::platform_name(one, establishment.as_deref()) == Some(name)
-                    || inputs::placed_on(one) == Some(name)
-            }),
-            Change::Place(name) => having(&|one| {
-                let establishment = self.establishments.get(&ObjectRef::new(&one.spec.establishment));
-                inputs::placed_on(one).is_none() && inputs::platform_name(one, establishment.as_deref()) == Some(name)
-            }),
-            // Those that are on their way by it, as its terms are theirs; and those that rehearse, perhaps for it.
-            Change::Campaign(name) => having(&|one| {
-                let rehearsal = one.status.as_ref().and_then(|status| status.rehearsal.as_ref());
-                if rehearsal.is_some_and(|rehearsal| !rehearsal.phase.is_terminal()) {
-                    return true;
-                }
-                let upgrade = one.status.as_ref().and_then(|status| status.upgrade.as_ref());
-                upgrade.is_some_and(|upgrade| {
-                    !upgrade.phase.is_terminal() && upgrade.rollout.as_ref().is_some_and(|by| by.campaign == *name)
-                })
-            }),
-            // Those that a freeze may hold up.
-            Change::Calendar => having(&|one| {
-                let upgrade = one.status.as_ref().and_then(|status| status.upgrade.as_ref());
-                upgrade.is_some_and(|upgrade| upgrade.phase == UpgradePhase::Preflight)
-            }),
+            Change::Release(name) => having(&|one| concern::by_release(one, name)),
+            Change::Platform(name) => having(&|one| concern::by_platform(one, of(one).as_deref(), name)),
+            Change::Place(name) => having(&|one| concern::by_place(one, of(one).as_deref(), name)),
+            Change::Campaign(name) => having(&|one| concern::by_campaign(one, name)),
+            Change::Calendar => having(&concern::by_calendar),
             // Its members too, whom it may group, and those it no longer has.
             Change::Establishment(name) => {
                 let present = self.members(name);
@@ -254,6 +235,7 @@ impl Catalogue {
                     members.insert(name.clone(), present.clone());
                 }
                 drop(members);
+
                 let names = present.union(&former).map(String::as_str).chain([name.as_str()]);
                 names.flat_map(|name| self.of_establishment(name)).map(|one| reference(&one)).collect()
             }
@@ -324,9 +306,11 @@ fn follow_instances(
                     neighbours.insert(who.clone());
                 }
             }
+
             let told = instance.status.as_ref().map(|status| (&status.endpoints, &status.namespace, &status.release));
             let told = fingerprint::of(&(&instance.spec.application, instance.spec.environment, told, is_gone));
             let _ = changed.send(Change::Instance(who.clone()));
+
             if is_gone {
                 known.remove(&who);
                 let of = catalogue.establishments.get(&ObjectRef::new(&establishment));
@@ -354,9 +338,11 @@ where
 {
     let kind = <K as Resource>::kind(&()).into_owned();
     watches.set(&kind, WatchState::Starting);
+
     let mut synced = false;
     let store = writer.as_reader();
     let mut relist = Relist::default();
+
     watcher::watcher(api, watcher::Config::default())
         .default_backoff()
         .modify(|object| ownership::keep_what_decides(object.managed_fields_mut()))

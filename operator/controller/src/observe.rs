@@ -72,12 +72,15 @@ impl Observation {
         let establishment = catalogue.establishments.get(&ObjectRef::new(&spec.establishment));
         let platform_name = inputs::platform_name(&instance, establishment.as_deref());
         let platform = platform_name.and_then(|name| catalogue.platforms.get(&ObjectRef::new(name)));
+        let platform_load = platform.as_deref().map_or(0, |platform| load(&instance, platform, catalogue));
+
         let all = catalogue.establishments.state();
         let listing: Vec<_> = grouping::groupings_of(&spec.establishment, all.iter().map(AsRef::as_ref))
             .into_iter()
             .map(name_of)
             .collect();
         let groupings = all.iter().filter(|one| listing.contains(&name_of(one))).cloned().collect();
+
         let me = reference(&instance);
         let neighbours = catalogue
             .of_establishment(&spec.establishment)
@@ -88,18 +91,20 @@ impl Observation {
                 (other, application)
             })
             .collect();
+
         let releases = catalogue.graph(&spec.application);
         let ahead = upgrade::ahead(&instance, &releases);
-        let ahead = ahead.into_iter().map(|name| {
+        let read = |name: String| {
             let release = catalogue.releases.get(&ObjectRef::new(&name));
             (name, release)
-        });
-        let ahead = ahead.collect();
+        };
+        let ahead = ahead.into_iter().map(read).collect();
         let rehearsed = rehearsal::target_of(&instance).or(instance.spec.rehearse.as_deref());
         let rehearsed = rehearsed.and_then(|name| catalogue.releases.get(&ObjectRef::new(name)));
+
         let of_groups = listing.into_iter().collect();
         let terms = preflight::terms(&instance, establishment.as_deref(), &of_groups, catalogue, now);
-        let platform_load = platform.as_deref().map_or(0, |platform| load(&instance, platform, catalogue));
+
         Self {
             instance,
             application,
@@ -134,6 +139,7 @@ impl Observation {
         let record = children.namespace(&workload);
         let terminating = record.as_ref().is_some_and(|record| record.terminating);
         let holder = record.as_ref().map(|record| (&*record.owner.namespace, &*record.owner.name, &record.of));
+
         Sight {
             namespace: namespace_holder(&self.instance, holder, terminating),
             children: children.of(&reference(&self.instance), |key| key.recorded_in(&self.instance).map(str::to_owned)),

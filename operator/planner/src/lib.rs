@@ -15,12 +15,13 @@
 //!
 //! What is on a database server is judged from what the server says: `database` (whose it is, and what is to be done).
 //!
-//! Rules that concern the whole fleet: `removals` (how much may go at once), `fleet` (counts), `retry` (when to try again),
+//! Rules that concern the whole fleet: `removals` (how much may go at once), `fleet` (counts), `concern` (whom a change concerns), `retry` (when to try again),
 //! `calendar` (when changes may begin), `campaign` (whose turn it is), `simulate` (when all of it will be done).
 
 mod autoscaling;
 pub mod calendar;
 pub mod campaign;
+pub mod concern;
 pub mod database;
 pub mod fingerprint;
 pub mod fleet;
