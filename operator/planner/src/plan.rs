@@ -81,6 +81,8 @@ pub enum Waiting {
     ForDatabase,
     /// All wait for a namespace that is being deleted.
     ForNamespace,
+    /// What is being deleted waits for a Job that moves the data which is to be kept.
+    ForMigration,
 }
 
 /// What the Instance's own metadata is to say.

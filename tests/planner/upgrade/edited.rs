@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::support::fixtures::by;
-use gotocloud_api::Stage;
+use gotocloud_api::{Stage, instance::DeletionPolicy, names};
 use serde_json::json;
 
 fn jobs(world: &World) -> usize {
@@ -56,6 +56,36 @@ fn a_release_that_is_deleted_amid_the_migration_to_it_starts_no_pods_and_stops_n
     days(&mut world, 2);
     assert_eq!(record(&world).phase, UpgradePhase::Failed, "the way ends all the same");
     assert!(record(&world).message.contains("there is no Release called app-2"), "{}", record(&world).message);
+}
+
+/// Data that is to be kept is not left half moved: the Instance goes once the Job has ended.
+#[test]
+fn a_deletion_amid_a_migration_waits_for_its_job_if_the_data_is_to_be_kept() {
+    for (ends_so, data_is_of) in
+        [(Health::Ready, "app-2"), (Health::Failed("exit code 3".into()), "app-1 half moved to app-2")]
+    {
+        let mut world = amid_migration();
+        world.one().spec.deletion_policy = DeletionPolicy::Retain;
+        world.delete();
+        assert_eq!(world.round().steps, Vec::<String>::new());
+        assert_eq!(jobs(&world), 1);
+        let ready = world.condition(ConditionType::Ready);
+        assert_eq!(ready, "False Deleting");
+
+        ends(&mut world, Kind::Job, ends_so);
+        world.round();
+        assert!(world.instances.is_empty());
+        let namespace = world.cluster.get(Kind::Namespace, "", fixtures::NAMESPACE).unwrap();
+        assert_eq!(namespace["metadata"]["annotations"][names::ANNOTATION_RETAINED_RELEASE], data_is_of);
+    }
+}
+
+#[test]
+fn a_deletion_amid_a_migration_stops_its_job_if_the_data_goes_too() {
+    let mut world = amid_migration();
+    world.one().spec.deletion_policy = DeletionPolicy::Delete;
+    world.delete();
+    assert_ne!(world.round().steps, Vec::<String>::new());
 }
 
 #[test]

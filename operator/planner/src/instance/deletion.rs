@@ -1,27 +1,63 @@
 //! From an Instance that is being deleted to the steps that take its workload away, and its data only where that is asked.
 
-use super::planning::{has_finalizer, is_its_database, nothing};
+use super::{
+    on_the_way,
+    planning::{has_finalizer, is_its_database, nothing},
+};
 use crate::{
+    health::Health,
     inputs::name_of,
     objects::{Kind, ObjectKey},
-    plan::{DatabaseRequest, Plan, Refusal, Step, Verdict},
+    plan::{DatabaseRequest, Plan, Refusal, Step, Verdict, Waiting},
     render,
     snapshot::{NamespaceHolder, Snapshot},
+    upgrade,
 };
 use gotocloud_api::{
     Instance,
     conditions::Reason,
     instance::{DatabaseStatus, DeletionPolicy},
     names,
+    upgrade::UpgradePhase,
 };
 
 pub(super) fn plan<'a>(snapshot: &Snapshot<'a>) -> Plan<'a> {
     if !has_finalizer(snapshot.instance) {
         return nothing(Verdict::Deleting);
     }
+    if is_to_be_waited_for(snapshot) {
+        return Plan { waiting: Some(Waiting::ForMigration), ..nothing(Verdict::Deleting) };
+    }
     match steps(snapshot) {
         Ok((steps, database)) => Plan { steps, database, ..nothing(Verdict::Deleting) },
         Err(refusal) => nothing(Verdict::Refused(refusal)),
+    }
+}
+
+/// Does a Job move data that is to be kept? Stopped half-way it would leave data that no release can use. It ends by itself, at
+/// its deadline at the latest.
+fn is_to_be_waited_for(snapshot: &Snapshot<'_>) -> bool {
+    let is_kept = snapshot.instance.spec.deletion_policy == DeletionPolicy::Retain;
+    let is_there = matches!(snapshot.namespace, NamespaceHolder::Itself { terminating: false });
+
+    is_kept && is_there && matches!(migration(snapshot), Some(Health::Progressing(_) | Health::Unjudged))
+}
+
+/// How the Job stands that moves its data; `None` if none does.
+fn migration<'s>(snapshot: &'s Snapshot<'_>) -> Option<&'s Health> {
+    let record = snapshot.instance.status.as_ref()?.upgrade.as_ref()?;
+    if record.phase != UpgradePhase::Migrate {
+        return None;
+    }
+    on_the_way::health(snapshot, Kind::Job, record)
+}
+
+/// Which Release the data is of that is kept. A Job that ended well has moved it, though its record does not say so yet.
+fn kept_data_is_of(snapshot: &Snapshot<'_>) -> Option<String> {
+    let record = snapshot.instance.status.as_ref().and_then(|status| status.upgrade.as_ref());
+    match (migration(snapshot), record) {
+        (Some(Health::Ready), Some(record)) => Some(record.step_end().to_owned()),
+        _ => upgrade::data_is_of(snapshot.instance),
     }
 }
 
@@ -68,7 +104,7 @@ fn steps(snapshot: &Snapshot<'_>) -> Result<(Vec<Step>, Option<DatabaseRequest>)
             let mut steps: Vec<_> = workload(snapshot).map(Step::Remove).collect();
             steps.extend(request.clone().map(Step::SealDatabase));
             // By its namespace the data is found again, so it is made anew where somebody deleted it.
-            let release = crate::upgrade::data_is_of(instance);
+            let release = kept_data_is_of(snapshot);
             let object = render::retained_namespace(instance, &since, &data, release.as_deref());
             steps.push(Step::Apply { object, known: is_there });
             steps.push(Step::Release);

@@ -159,7 +159,7 @@ fn left_over(snapshot: &Snapshot<'_>, plan: &Plan<'_>) -> Option<String> {
 }
 
 /// The health of an object of the present step; none where it is not there yet, or not as it was applied.
-fn health<'s>(snapshot: &'s Snapshot<'_>, kind: Kind, record: &UpgradeStatus) -> Option<&'s Health> {
+pub(super) fn health<'s>(snapshot: &'s Snapshot<'_>, kind: Kind, record: &UpgradeStatus) -> Option<&'s Health> {
     let namespace = names::workload_namespace(inputs::name_of(snapshot.instance));
     let key = ObjectKey::new(kind, &namespace, &upgrade::attempt_name(record));
     snapshot.children.iter().find(|child| child.key == key && !child.terminating).map(|child| &child.health)

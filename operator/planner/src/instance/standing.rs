@@ -31,7 +31,13 @@ pub(super) fn judge(snapshot: &Snapshot<'_>, plan: &Plan<'_>, outcome: &Outcome)
             (Some(failure), _) => working(failure.reason, &failure.message),
             (None, Some(Removal::Held { wanted, fleet })) => stalled(Reason::RemovalsHeld, &held(*wanted, *fleet)),
             (None, _) if plan.verdict == Verdict::Deleting => {
-                working(Reason::Deleting, "its workload is being removed")
+                let message = match plan.waiting {
+                    Some(Waiting::ForMigration) => {
+                        "its data is to be kept and is being moved: it is removed once that Job has ended"
+                    }
+                    Some(Waiting::ForDatabase | Waiting::ForNamespace) | None => "its workload is being removed",
+                };
+                working(Reason::Deleting, message)
             }
             (None, _) => return running(snapshot, plan, outcome),
         },
