@@ -155,8 +155,7 @@ fn of(instance: &Instance, catalogue: &Catalogue) -> Vec<Gate> {
     let Some(rollout) = upgrade.and_then(|upgrade| upgrade.rollout.as_ref()) else { return Vec::new() };
     let campaign = catalogue.campaigns.get(&ObjectRef::new(&rollout.campaign));
     let campaign = campaign.filter(|campaign| campaign.metadata.uid.as_ref() == Some(&rollout.uid));
-    let waves = campaign.iter().flat_map(|campaign| &campaign.spec.waves);
-    waves.filter(|wave| wave.name == rollout.wave).flat_map(|wave| wave.gates.clone()).collect()
+    campaign.map_or_else(Vec::new, |campaign| gates::of(&campaign, rollout, instance).to_vec())
 }
 
 async fn ask(gate: &Gate, instance: &Instance, server: &Server, is_silent: &AtomicBool, clock: &Clock) -> Gates {

@@ -1,9 +1,11 @@
 //! What does a gate say, given what Prometheus answers?
 
-use crate::upgrade::Gates;
+use super::members::Members;
+use crate::{inputs::name_of, upgrade::Gates};
 use gotocloud_api::{
-    Instance,
+    Campaign, Instance,
     campaign::{Gate, HealthCheck},
+    upgrade::Rollout,
 };
 use jiff::{SignedDuration, Timestamp};
 
@@ -26,6 +28,18 @@ pub struct Question {
     pub until: Timestamp,
     /// How far apart the samples are.
     pub step: SignedDuration,
+}
+
+/// The gates of the wave by which an Instance is on its way. A wave that was renamed meanwhile is the one that names the
+/// Instance now.
+pub fn of<'c>(campaign: &'c Campaign, rollout: &Rollout, instance: &Instance) -> &'c [Gate] {
+    let waves = &campaign.spec.waves;
+    let by_name = waves.iter().find(|wave| wave.name == rollout.wave);
+    let wave = by_name.or_else(|| {
+        let members = Members::new(&campaign.spec).ok()?;
+        waves.get(members.wave_of(name_of(instance), instance.metadata.labels.as_ref())?)
+    });
+    wave.map_or(&[], |wave| &wave.gates)
 }
 
 /// What a gate on a health check says of an instance that has been in its phase since `since`. It is never false: what is
@@ -143,6 +157,30 @@ mod tests {
 
     fn every(step: i64, from: i64, until: i64, value: f64) -> Series {
         (0..=(until - from) / step).map(|n| (from + n * step, value)).collect()
+    }
+
+    #[test]
+    fn a_wave_that_is_renamed_meanwhile_keeps_its_gates() {
+        let campaign = |waves: serde_json::Value| -> Campaign {
+            let spec = serde_json::json!({"application": "a", "upgrade": {"release": "r"}, "waves": waves});
+            Campaign::new("c", serde_json::from_value(spec).unwrap())
+        };
+        let rollout: Rollout =
+            serde_json::from_value(serde_json::json!({"campaign": "c", "uid": "1", "wave": "w"})).unwrap();
+        let spec = serde_json::from_value(serde_json::json!({"application": "a", "establishment": "e"})).unwrap();
+        let instance = Instance::new("i", spec);
+        let names = |waves| -> Vec<String> {
+            of(&campaign(waves), &rollout, &instance).iter().map(|gate| gate.name.clone()).collect()
+        };
+        let wave = |name: &str, who: &str, gate: &str| serde_json::json!({"name": name, "targets": {"names": [who]}, "gates": [{"name": gate, "promql": "1"}]});
+
+        assert_eq!(
+            names(serde_json::json!([wave("x", "i", "other"), wave("w", "j", "own")])),
+            ["own"],
+            "by its name first"
+        );
+        assert_eq!(names(serde_json::json!([wave("x", "j", "other"), wave("renamed", "i", "own")])), ["own"]);
+        assert_eq!(names(serde_json::json!([wave("x", "j", "other")])), Vec::<String>::new(), "it is in none");
     }
 
     #[test]
