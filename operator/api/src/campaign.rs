@@ -105,8 +105,8 @@ pub struct CampaignSpec {
     #[serde(default)]
     #[schemars(range(min = 0, max = 90))]
     pub max_deferral_days: u32,
-    /// When all is to be done, RFC 3339. A campaign that cannot be done by then says so as a `Draft`; it does not stop
-    /// by itself.
+    /// When all is to be done, RFC 3339. A campaign that cannot be done by then says so as a `Draft`, and its first wave
+    /// does not begin until an Approval accepts that it is done later. Once it has begun it does not stop for this.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub finish_by: Option<Time>,
     /// Raise it by one to have every target that failed, or was left out for a reason that has passed, tried again.
@@ -376,6 +376,9 @@ pub struct CampaignStatus {
     /// its targets took so far, and with what is assumed while none is done. Rounded up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub estimated_end: Option<Time>,
+    /// Who accepted that it is done later than `finishBy`, as it was when it began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub late_end: Option<LateEnd>,
     /// When its first wave began.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started_at: Option<Time>,
@@ -385,6 +388,18 @@ pub struct CampaignStatus {
     /// `Ready` once it is done; `Reconciling` while it goes on; `Stalled` where a person is needed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub conditions: Vec<Condition>,
+}
+
+/// A person's word that a campaign may be done later than its `finishBy`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct LateEnd {
+    /// Who.
+    pub by: String,
+    /// Until when, RFC 3339.
+    pub until: Time,
+    /// Why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 /// Where a campaign is.

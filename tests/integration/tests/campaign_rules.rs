@@ -360,6 +360,26 @@ fn a_campaign_says_when_it_will_be_done_and_when_that_is_too_late(fleet: &mut Fl
     let late = findings.iter().find(|one| one["rule"] == "TooLate").unwrap()["message"].as_str().unwrap();
     println!("  {late}");
     assert!(late.contains("app-s2 is the first that does not fit") || late.contains("app-s1 is the first"), "{late}");
+
+    // Let go, it does not begin before somebody accepts that, in their own name.
+    edit(fleet, "late", json!({"state": "Running"}));
+    let is_held = |status: &Value| status["waves"][0]["waitsFor"].as_str().unwrap_or_default().contains("not done by");
+    let status = until(fleet, "late", "it waits for a person", is_held);
+    assert!(status["waves"][0]["startedAt"].is_null(), "{status}");
+    let me = fleet.kubectl(&["auth", "whoami", "-o", "jsonpath={.status.userInfo.username}"]).unwrap();
+    let accept = |by: &str, more: Value| {
+        let spec = json!({"campaign": "late", "finishBy": "2999-01-01T00:00:00Z", "by": by});
+        json!({"apiVersion": "gotocloud.amue.fr/v1alpha1", "kind": "Approval", "metadata": {"name": "late"},
+            "spec": objects::with(spec, more)})
+    };
+    let refused = fleet.apply(&accept("somebody-else", json!({}))).unwrap_err();
+    assert!(refused.message.contains("in one's own name"), "{refused}");
+    let refused = fleet.apply(&accept(&me, json!({"wave": "w"}))).unwrap_err();
+    assert!(refused.message.contains("give wave or finishBy"), "{refused}");
+    fleet.apply(&accept(&me, json!({}))).unwrap();
+    let status = until(fleet, "late", "it begins", |status| status["waves"][0]["startedAt"].is_string());
+    assert_eq!(status["lateEnd"]["by"], me);
+    fleet.delete("gotocloud.amue.fr/v1alpha1/approvals", "", "late").unwrap();
     end(fleet, "late");
 }
 

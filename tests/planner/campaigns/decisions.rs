@@ -37,6 +37,7 @@ fn facts<'f>(view: &'f View, moves: &'f Moves) -> Facts<'f> {
         findings: &view.findings,
         is_valid: view.is_valid(),
         schedule: None,
+        late_end: None,
         detail: &|_: &str| Detail::default(),
     }
 }

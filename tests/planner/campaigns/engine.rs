@@ -117,6 +117,15 @@ impl Hub {
         self.happens(Event::Beat);
     }
 
+    /// Works out when a campaign will end, as whoever runs the engine does.
+    fn is_forecast(&mut self, campaign: &str) {
+        let world = self.world();
+        let (start, measured, generation) = self.engine.start(campaign, &world).unwrap();
+        let until = self.now + SignedDuration::from_hours(24 * 365);
+        let schedule = Box::new(simulate::simulate(start, &measured, self.now, until));
+        self.happens(Event::Forecast { campaign: campaign.to_owned(), generation, schedule });
+    }
+
     fn status(&self, campaign: &str) -> &CampaignStatus {
         self.campaigns[campaign].status.as_ref().unwrap()
     }
@@ -156,6 +165,76 @@ fn two_campaigns_that_decide_at_the_same_moment_do_not_both_take_an_instance() {
     hub.passes(SignedDuration::from_hours(8));
     assert_eq!(hub.written, [("a".into(), "i".into())]);
     assert!(matches!(hub.standing("b", "i"), Standing::Blocked(why) if why.contains("the campaign a holds it")));
+}
+
+/// A campaign whose window opens on Sunday the 4th, to be done by that day.
+fn by_night(finish_by: &str) -> Hub {
+    let window = json!([{"days": ["Sunday"], "from": "01:00", "to": "01:30"}]);
+    let spec = json!({"windows": window, "finishBy": finish_by});
+    let instances = ["a", "b", "c"].map(|name| runs(name, "e", "app-2", &json!({}), &json!({})));
+    let mut hub = Hub::new(fleet_of(instances.to_vec()), vec![campaign_of("c", &spec)], "2026-01-01T00:00:00Z");
+    hub.starts();
+    hub
+}
+
+fn accepts(until: &str) -> Value {
+    object("Approval", "late", &json!({"campaign": "c", "finishBy": until, "by": "alice", "reason": "agreed"}))
+}
+
+#[test]
+fn a_campaign_with_a_day_by_which_it_is_done_begins_once_that_was_shown() {
+    let mut hub = by_night("2026-06-01T00:00:00Z");
+    let status = hub.status("c");
+    assert_eq!(status.waves[0].started_at, None);
+    assert_eq!(
+        status.waves[0].waits_for.as_deref(),
+        Some("it begins once a simulation has shown that it is done by finishBy")
+    );
+
+    hub.is_forecast("c");
+    assert!(hub.status("c").waves[0].started_at.is_some());
+    assert_eq!(hub.status("c").late_end, None, "nobody had to accept anything");
+}
+
+#[test]
+fn a_campaign_that_would_be_done_too_late_does_not_begin_before_a_person_accepts_that() {
+    let mut hub = by_night("2026-01-03T00:00:00Z");
+    hub.is_forecast("c");
+    let is_warned = |hub: &Hub, severity: Severity| {
+        hub.engine.findings("c").iter().any(|one| one.rule == "TooLate" && one.severity == severity)
+    };
+    for _ in 0..3 {
+        hub.passes(SignedDuration::from_mins(1));
+        let status = hub.status("c");
+        let waits = status.waves[0].waits_for.clone().unwrap();
+        assert!(
+            waits.contains("it is not done by 2026-01-03T00:00:00Z") && waits.contains("make an Approval"),
+            "{waits}"
+        );
+        assert_eq!(status.waves[0].started_at, None);
+    }
+    assert!(is_warned(&hub, Severity::Warning));
+
+    // Not late enough: it says until when nobody accepts it.
+    hub.objects.push(accepts("2026-01-03T12:00:00Z"));
+    hub.happens(Event::Seen(Seen::Campaign("c".into())));
+    let waits = hub.status("c").waves[0].waits_for.clone().unwrap();
+    assert!(waits.contains("it is not done by 2026-01-03T12:00:00Z"), "{waits}");
+
+    hub.objects.push(accepts("2026-02-01T00:00:00Z"));
+    hub.happens(Event::Seen(Seen::Campaign("c".into())));
+    let status = hub.status("c");
+    assert!(status.waves[0].started_at.is_some());
+    let late_end = status.late_end.as_ref().unwrap();
+    assert_eq!((late_end.by.as_str(), late_end.reason.as_deref()), ("alice", Some("agreed")));
+    assert!(is_warned(&hub, Severity::Info));
+
+    // What was accepted stays on record, and what has begun goes on.
+    hub.objects.retain(|one| one["kind"] != "Approval");
+    hub.happens(Event::Seen(Seen::Campaign("c".into())));
+    hub.is_forecast("c");
+    assert_eq!(hub.status("c").late_end.as_ref().map(|late| late.by.as_str()), Some("alice"));
+    assert_eq!(hub.status("c").waves[0].waits_for.as_deref().filter(|waits| waits.contains("not done by")), None);
 }
 
 /// It was there when the campaign began, so its name is no slip of the pen.

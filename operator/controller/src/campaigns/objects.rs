@@ -5,7 +5,7 @@ use crate::{
     catalogue::{Catalogue, reference},
     children::InstanceRef,
 };
-use gotocloud_api::{Application, Campaign, ChangeFreezeSpec, Deferral, Establishment, Instance, Release};
+use gotocloud_api::{Application, Approval, Campaign, ChangeFreezeSpec, Deferral, Establishment, Instance, Release};
 use gotocloud_planner::{campaign::Objects, path::Graph};
 use kube::runtime::reflector::ObjectRef;
 use std::{collections::BTreeMap, sync::Arc};
@@ -33,6 +33,10 @@ impl Objects for Catalogue {
 
     fn campaign(&self, name: &str) -> Option<Arc<Campaign>> {
         Catalogue::campaign(self, name)
+    }
+
+    fn approvals(&self) -> Vec<Arc<Approval>> {
+        self.approvals.state()
     }
 
     fn deferrals(&self) -> Vec<Arc<Deferral>> {
@@ -84,6 +88,10 @@ impl Objects for Known {
 
     fn campaign(&self, name: &str) -> Option<Arc<Campaign>> {
         Objects::campaign(&*self.catalogue, name)
+    }
+
+    fn approvals(&self) -> Vec<Arc<Approval>> {
+        Objects::approvals(&*self.catalogue)
     }
 
     fn deferrals(&self) -> Vec<Arc<Deferral>> {

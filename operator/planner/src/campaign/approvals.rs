@@ -1,8 +1,8 @@
-//! Who has approved which wave?
+//! Who has approved which wave, and who accepts a late end?
 
 use gotocloud_api::{
     Approval, Campaign,
-    campaign::{Approved, Wave},
+    campaign::{Approved, LateEnd, Wave},
 };
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use std::sync::Arc;
 /// Approvals the oldest counts.
 pub fn with_approvals(campaign: &Arc<Campaign>, approvals: &[Arc<Approval>]) -> Arc<Campaign> {
     let given = |wave: &Wave| {
-        let of_it = approvals.iter().filter(|one| is_for(one, campaign, &wave.name));
+        let of_it = approvals.iter().filter(|one| is_for(one, campaign) && one.spec.wave.as_ref() == Some(&wave.name));
         of_it.min_by_key(|one| {
             let made = one.metadata.creation_timestamp.as_ref().map(|time| time.0);
             (made, one.metadata.name.clone())
@@ -28,11 +28,33 @@ pub fn with_approvals(campaign: &Arc<Campaign>, approvals: &[Arc<Approval>]) -> 
     Arc::new(approved)
 }
 
-fn is_for(approval: &Approval, campaign: &Campaign, wave: &str) -> bool {
+/// Who accepts that a campaign is done later than its `finishBy`; of several the one who allows most. `None` if nobody does.
+pub fn late_end(campaign: &Campaign, approvals: &[Arc<Approval>]) -> Option<LateEnd> {
+    let ends = approvals.iter().filter(|one| is_for(one, campaign)).filter_map(|one| {
+        let until = one.spec.finish_by.clone()?;
+        Some(LateEnd { by: one.spec.by.clone(), until, reason: one.spec.reason.clone() })
+    });
+    ends.max_by(|a, b| a.until.0.cmp(&b.until.0).then_with(|| b.by.cmp(&a.by)))
+}
+
+/// The Approvals of a campaign that name none of its waves, with the wave that each names.
+pub fn strayed(campaign: &Campaign, approvals: &[Arc<Approval>]) -> Vec<(String, String)> {
+    let is_known = |name: &String| campaign.spec.waves.iter().any(|wave| wave.name == *name);
+    let of_it = approvals.iter().filter(|one| is_for(one, campaign));
+    let mut strayed: Vec<_> = of_it
+        .filter_map(|one| {
+            let wave = one.spec.wave.clone().filter(|wave| !is_known(wave))?;
+            Some((one.metadata.name.clone().unwrap_or_default(), wave))
+        })
+        .collect();
+    strayed.sort();
+    strayed
+}
+
+fn is_for(approval: &Approval, campaign: &Campaign) -> bool {
     let is_same = approval.spec.campaign_uid.as_ref().is_none_or(|uid| Some(uid) == campaign.metadata.uid.as_ref());
     campaign.metadata.name.as_ref() == Some(&approval.spec.campaign)
         && is_same
-        && approval.spec.wave == wave
         && approval.metadata.deletion_timestamp.is_none()
 }
 
@@ -92,6 +114,27 @@ mod tests {
         let meant = json!({"campaign": "autumn", "campaignUid": "one", "wave": "rest", "by": "alice"});
         all.push(approval("meant", "2026-01-01T00:00:00Z", meant));
         assert_eq!(by(&with_approvals(&campaign(), &all))[1], Some("alice"));
+    }
+
+    #[test]
+    fn of_those_who_accept_a_late_end_the_one_who_allows_most_counts() {
+        let all =
+            [("a", "alice", "2026-03-01T00:00:00Z"), ("b", "bob", "2026-04-01T00:00:00Z")].map(|(name, by, until)| {
+                approval(name, "2026-01-01T00:00:00Z", json!({"campaign": "autumn", "finishBy": until, "by": by}))
+            });
+        let accepted = late_end(&campaign(), &all).unwrap();
+        assert_eq!((accepted.by.as_str(), accepted.until.0.to_string()), ("bob", "2026-04-01T00:00:00Z".to_owned()));
+        assert_eq!(by(&with_approvals(&campaign(), &all)), by(&campaign()), "no wave is approved by that");
+        assert_eq!(late_end(&campaign(), &all[..1]).map(|one| one.by), Some("alice".to_owned()));
+    }
+
+    #[test]
+    fn an_approval_that_names_no_wave_of_its_campaign_has_strayed() {
+        let of = |campaign: &str, wave: &str| {
+            approval(wave, "2026-01-01T00:00:00Z", json!({"campaign": campaign, "wave": wave, "by": "alice"}))
+        };
+        let all = [of("autumn", "rset"), of("autumn", "rest"), of("spring", "rset")];
+        assert_eq!(strayed(&campaign(), &all), [("rset".to_owned(), "rset".to_owned())]);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! How many targets stand where? Kept up one target at a time.
 
-use super::Standing;
+use super::{Standing, waves::Wait};
 use gotocloud_api::{campaign::Counts, version::UpgradeKind};
 use jiff::{SignedDuration, Timestamp};
 use std::{
@@ -74,6 +74,8 @@ pub struct Board {
     took: (u64, u32),
     /// What others change at the same places: other campaigns, and people by hand.
     elsewhere: Places,
+    /// Why the campaign may not begin, given by when it is to be done.
+    late: Option<Wait>,
 }
 
 /// How many targets are being changed, by place.
@@ -163,6 +165,16 @@ impl Board {
     /// Notes what others change now.
     pub fn set_elsewhere(&mut self, elsewhere: Places) {
         self.elsewhere = elsewhere;
+    }
+
+    /// Sets why the campaign may not begin, given by when it is to be done.
+    pub fn set_late(&mut self, late: Option<Wait>) {
+        self.late = late;
+    }
+
+    /// Why the campaign may not begin, given by when it is to be done; `None` if it may.
+    pub fn late(&self) -> Option<&Wait> {
+        self.late.as_ref()
     }
 
     /// The first target of a wave that cannot begin, and why.

@@ -16,6 +16,7 @@
 //!   end.
 
 mod effects;
+mod live;
 mod memory;
 mod refusals;
 
@@ -23,18 +24,14 @@ pub use effects::{Effect, Event, Outcome, Seen, Write};
 pub(super) use memory::Memory;
 pub use memory::what_decides;
 
-use self::refusals::Refusal;
+use self::{live::Live, refusals::Refusal};
 use super::{
-    Admission, Moves, Objects, Places, Standing, View, bodies,
+    Admission, Moves, Objects, Places, View, bodies,
     claims::{Claims, is_over_by},
-    report::{self, Detail, Facts, Untold},
     standing,
 };
 use crate::{inputs, simulate};
-use gotocloud_api::{
-    Campaign, CampaignStatus, Instance,
-    campaign::{Decision, Finding},
-};
+use gotocloud_api::{Campaign, CampaignStatus, Instance, campaign::Finding};
 use jiff::{SignedDuration, Timestamp};
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -111,74 +108,6 @@ impl Written {
     /// Is it newer than what the watch shows of the campaign?
     fn is_newer(&self, campaign: &Campaign) -> bool {
         self.uid == campaign.metadata.uid && self.over.contains(&campaign.metadata.resource_version)
-    }
-}
-
-/// What is to be derived anew of a campaign.
-#[derive(Clone, Default)]
-struct Stale {
-    all: bool,
-    instances: BTreeSet<String>,
-}
-
-/// What is known of a campaign that goes on.
-#[derive(Clone)]
-struct Live {
-    campaign: Arc<Campaign>,
-    view: Option<View>,
-    stale: Stale,
-    /// Its status as last written, until the watch shows it: what the engine has of it.
-    written: Option<Arc<Written>>,
-    /// What is being told.
-    telling: Option<Telling>,
-    /// What it did and has not told yet.
-    untold: Untold,
-    /// May counts be told again, though nothing of more weight happened?
-    may_tell: bool,
-    is_untold: bool,
-    tell_again: Option<Timestamp>,
-    look_again: Option<Timestamp>,
-    schedule: Option<simulate::Schedule>,
-    is_forecast_stale: bool,
-    refusals: HashMap<Arc<str>, Refusal>,
-}
-
-#[derive(Clone)]
-struct Telling {
-    status: CampaignStatus,
-    version: Option<String>,
-    untold: Untold,
-    changes: Vec<report::Change>,
-    is_start: bool,
-}
-
-impl Live {
-    fn new(campaign: &Arc<Campaign>) -> Self {
-        Self {
-            campaign: Arc::clone(campaign),
-            view: None,
-            stale: Stale { all: true, ..Stale::default() },
-            written: None,
-            telling: None,
-            untold: Untold::default(),
-            may_tell: true,
-            is_untold: false,
-            tell_again: None,
-            look_again: None,
-            schedule: None,
-            is_forecast_stale: true,
-            refusals: HashMap::new(),
-        }
-    }
-
-    /// Its status: as it was written last.
-    fn known(&self) -> Option<&CampaignStatus> {
-        self.written.as_ref().map(|written| &written.status).or(self.campaign.status.as_ref())
-    }
-
-    /// Its version: that of the status it has.
-    fn version(&self) -> Option<&String> {
-        self.written.as_ref().map(|written| &written.version).or(self.campaign.metadata.resource_version.as_ref())
     }
 }
 
@@ -569,143 +498,4 @@ fn body(
         (Doing::Rehearse(_), Some(instance)) => bodies::to_rehearse(campaign, instance),
         (Doing::Withdraw(_) | Doing::Rehearse(_), None) => None,
     }
-}
-
-impl Live {
-    /// Derives anew what is stale of it.
-    fn derive(&mut self, objects: &dyn Objects, claims: &Claims, now: Timestamp) {
-        let stale = std::mem::take(&mut self.stale);
-        let status = self.known().cloned();
-        if stale.all || self.view.is_none() {
-            let before = self.view.take();
-            self.view = View::with_claims(&self.campaign, status.as_ref(), objects, before, claims.clone(), now);
-            self.is_forecast_stale = true;
-            if let (Some(view), Some(schedule)) = (&mut self.view, &self.schedule) {
-                view.find(&self.campaign, objects, Some(schedule), now);
-            }
-        } else if let Some(view) = &mut self.view {
-            for name in &stale.instances {
-                view.update(&self.campaign, status.as_ref(), objects, name, now);
-            }
-            view.age(&self.campaign, status.as_ref(), objects, now);
-            if view.are_findings_stale() {
-                view.find(&self.campaign, objects, self.schedule.as_ref(), now);
-                self.is_forecast_stale = true;
-            }
-        }
-        self.show_refusals(status.as_ref(), objects, now);
-    }
-
-    /// Puts what was refused where it stands for that.
-    fn show_refusals(&mut self, status: Option<&CampaignStatus>, objects: &dyn Objects, now: Timestamp) {
-        let Some(view) = &mut self.view else { return };
-        let spec = &self.campaign.spec;
-        let mut shown: Vec<(Arc<str>, Option<Standing>)> = Vec::new();
-        self.refusals.retain(|target, refusal| {
-            // Another try asked for by a person begins with a clean slate.
-            let is_current = refusal.attempt >= standing::attempt(spec, target);
-            shown.push((Arc::clone(target), refusal.standing(now).filter(|_| is_current)));
-            is_current
-        });
-        for (target, standing) in shown {
-            if view.refuse(&target, standing.as_ref()) {
-                view.update(&self.campaign, status, objects, &bodies::instance_of(spec, &target), now);
-            }
-        }
-    }
-
-    /// Puts a target that is being written where it will be: ours is under way, another campaign's is held.
-    fn overlay(&mut self, who: &Who, flight: &Flight, is_ours: bool) {
-        if self.campaign.spec.namespace != who.0 {
-            return;
-        }
-        if !matches!(flight.what, Doing::Begin(_)) {
-            return;
-        }
-        let target = bodies::target_of(&self.campaign.spec, &who.1).to_owned();
-        let Some(view) = &mut self.view else { return };
-        let Some(known) = view.board.target(&target).cloned() else { return };
-        let is_open = matches!(known.standing, Standing::Pending | Standing::Blocked(_) | Standing::ToGoBack(_));
-        if !is_ours && !is_open {
-            return;
-        }
-        let standing = if is_ours {
-            // Not withdrawn before it is answered.
-            Standing::Running { untouched: false }
-        } else {
-            Standing::Blocked(format!("the campaign {} holds it", flight.campaign).into())
-        };
-        if !is_ours {
-            // It is looked at again once that is answered.
-            self.stale.instances.insert(who.1.clone());
-        }
-        view.board.put(&target.as_str().into(), super::Target { standing, ..known });
-    }
-
-    /// Tells its status where it changed and that presses, or has not been told for a while.
-    fn tell(
-        &mut self,
-        moves: &Moves,
-        is_answered: bool,
-        objects: &dyn Objects,
-        now: Timestamp,
-        effects: &mut Vec<Effect>,
-    ) {
-        if self.telling.is_some() {
-            self.is_untold = true;
-            return;
-        }
-        let stored = self.known().cloned();
-        let version = self.version().cloned();
-        let Some(view) = &mut self.view else { return };
-        let spec = &self.campaign.spec;
-        let detail =
-            |target: &str| Detail::of(objects.instance(&spec.namespace, &bodies::instance_of(spec, target)).as_deref());
-        let facts = Facts {
-            board: &view.board,
-            moves,
-            untold: &self.untold,
-            changes: &view.changes,
-            findings: &view.findings,
-            is_valid: view.is_valid(),
-            schedule: self.schedule.as_ref(),
-            detail: &detail,
-        };
-        let known = Campaign { status: stored.clone(), ..(*self.campaign).clone() };
-        let status = report::report(&known, &facts, now);
-
-        let presses = moves.start.is_some()
-            || stored.as_ref().is_none_or(|stored| {
-                stored.phase != status.phase
-                    || stored.observed_generation != status.observed_generation
-                    || finished(stored) != finished(&status)
-            });
-        self.is_untold = stored.as_ref() != Some(&status);
-        if !self.is_untold {
-            // What changed makes no difference to the status, so there is nothing left to tell of it.
-            view.changes.clear();
-            return;
-        }
-        if !(presses || (self.may_tell && is_answered)) {
-            return;
-        }
-
-        let is_news = |one: &&Decision| stored.as_ref().is_none_or(|old| !old.decisions.contains(one));
-        let decisions: Vec<Decision> = status.decisions.iter().filter(is_news).cloned().collect();
-        self.may_tell = false;
-        self.is_untold = false;
-        self.telling = Some(Telling {
-            status: status.clone(),
-            version: version.clone(),
-            untold: std::mem::take(&mut self.untold),
-            changes: std::mem::take(&mut view.changes),
-            is_start: moves.start.is_some(),
-        });
-        let campaign = self.campaign.metadata.name.clone().unwrap_or_default();
-        effects.push(Effect::Tell { campaign, version, status: Box::new(status), decisions });
-    }
-}
-
-fn finished(status: &CampaignStatus) -> Vec<bool> {
-    status.waves.iter().map(|wave| wave.finished_at.is_some()).collect()
 }

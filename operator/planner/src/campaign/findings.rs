@@ -5,7 +5,7 @@ use crate::{path::Graph, simulate::Schedule};
 use gotocloud_api::{
     Application, Campaign, CampaignSpec, Release,
     application::DatabaseEngine,
-    campaign::{Finding, HealthCheck, Severity, Targets},
+    campaign::{Finding, HealthCheck, LateEnd, Severity, Targets},
 };
 use jiff::{Timestamp, civil::Date};
 use std::collections::{BTreeMap, BTreeSet};
@@ -40,6 +40,10 @@ pub struct World<'a> {
     pub schedule: Option<&'a Schedule>,
     /// Has a wave begun?
     pub has_begun: bool,
+    /// Who accepts that it is done later than its `finishBy`.
+    pub late_end: Option<&'a LateEnd>,
+    /// Approvals of it that name none of its waves, each with the wave that it names.
+    pub strayed: &'a [(String, String)],
 }
 
 /// Checks a campaign. It can run where none of the findings is an error.
@@ -53,7 +57,7 @@ pub fn findings(campaign: &Campaign, world: &World<'_>, now: Timestamp) -> Vec<F
     gates_can_be_read(spec, world, &mut findings);
     windows_open(world, &mut findings);
     if let Some(schedule) = world.schedule {
-        it_ends(spec, schedule, &mut findings);
+        it_ends(spec, schedule, world.late_end, &mut findings);
     }
     points_of_no_return(world, &mut findings);
     pins(world, &mut findings);
@@ -108,6 +112,11 @@ fn names_stand_for_something(spec: &CampaignSpec, world: &World<'_>, findings: &
             let severity = if world.has_begun { Severity::Warning } else { Severity::Error };
             note(findings, severity, "TargetNotFound", message);
         }
+    }
+    for (approval, wave) in world.strayed {
+        let message =
+            format!("the Approval {approval} is of a wave {wave}, which it does not have: delete it, and make another");
+        note(findings, Severity::Warning, "WaveNotFound", message);
     }
     let skipped: Vec<&str> = spec.skip.iter().filter(|name| !world.names.contains(*name)).map(String::as_str).collect();
     if !skipped.is_empty() {
@@ -266,7 +275,7 @@ fn windows_open(world: &World<'_>, findings: &mut Vec<Finding>) {
 }
 
 /// Does it end, and in time? By a simulation that takes every approval for given, and nothing to fail.
-fn it_ends(spec: &CampaignSpec, schedule: &Schedule, findings: &mut Vec<Finding>) {
+fn it_ends(spec: &CampaignSpec, schedule: &Schedule, late_end: Option<&LateEnd>, findings: &mut Vec<Finding>) {
     let ends = schedule.ends();
     if let Some(stuck) = schedule.stuck.as_ref().filter(|_| ends.is_none()) {
         let which = schedule
@@ -279,11 +288,19 @@ fn it_ends(spec: &CampaignSpec, schedule: &Schedule, findings: &mut Vec<Finding>
     let Some(finish_by) = &spec.finish_by else { return };
     if let Some((name, target)) = schedule.first_not_done_by(finish_by.0) {
         let when = target.ends.map_or("later than can be told".to_owned(), |ends| format!("at {ends}"));
+        let late = format!(
+            "it is not done by finishBy {}: {name} is the first that does not fit, expected to be done {when}",
+            finish_by.0
+        );
+        let is_accepted = waves::too_late(spec, Some(schedule), late_end).is_none();
+        if let Some(accepted) = late_end.filter(|_| is_accepted) {
+            let message = format!("{late}; {} accepts that until {}", accepted.by, accepted.until.0);
+            note(findings, Severity::Info, "TooLate", message);
+            return;
+        }
         let remedy = ends.map_or_else(String::new, |ends| format!(", set finishBy to {ends}"));
         let message = format!(
-            "it is not done by finishBy {}: {name} is the first that does not fit, expected to be done {when}; allow \
-             more at once, widen windows, begin earlier{remedy}",
-            finish_by.0
+            "{late}; allow more at once, widen windows, begin earlier{remedy}, or accept it by an Approval with finishBy"
         );
         note(findings, Severity::Warning, "TooLate", message);
     }

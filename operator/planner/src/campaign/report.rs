@@ -5,7 +5,8 @@ use crate::{simulate::Schedule, whole_seconds};
 use gotocloud_api::{
     Campaign, CampaignSpec, CampaignStatus, Instance,
     campaign::{
-        Approval, CampaignPhase, CampaignState, Counts, Decision, DecisionVerb, Finding, TargetStatus, WaveStatus,
+        Approval, CampaignPhase, CampaignState, Counts, Decision, DecisionVerb, Finding, LateEnd, TargetStatus,
+        WaveStatus,
     },
     conditions::{Condition, ConditionType, Reason},
 };
@@ -99,6 +100,8 @@ pub struct Facts<'a> {
     pub is_valid: bool,
     /// What a simulation says of when it will be done; none where none was made yet.
     pub schedule: Option<&'a Schedule>,
+    /// Who accepts that it is done later than its `finishBy`.
+    pub late_end: Option<&'a LateEnd>,
     /// Tells of a target that is under way.
     pub detail: &'a dyn Fn(&str) -> Detail,
 }
@@ -117,6 +120,7 @@ pub fn report(campaign: &Campaign, facts: &Facts<'_>, now: Timestamp) -> Campaig
         failed: failed(spec, facts),
         findings: facts.findings.iter().take(LISTED).cloned().collect(),
         decisions: before.decisions.clone(),
+        late_end: if before.started_at.is_some() { before.late_end.clone() } else { accepted(spec, facts) },
         estimated_end: facts.schedule.filter(|_| is_going_on(phase)).and_then(|all| estimate(all.ends()?, now)),
         started_at: before.started_at.clone().or_else(|| waves.iter().filter_map(|wave| wave.started_at.clone()).min()),
         finished_at: match phase {
@@ -139,6 +143,13 @@ pub fn report(campaign: &Campaign, facts: &Facts<'_>, now: Timestamp) -> Campaig
     let more = status.decisions.len().saturating_sub(DECISIONS);
     status.decisions.drain(..more);
     status
+}
+
+/// Who accepts that it is done late, if it would be.
+fn accepted(spec: &CampaignSpec, facts: &Facts<'_>) -> Option<LateEnd> {
+    let finish_by = spec.finish_by.as_ref()?.0;
+    let is_late = facts.schedule.is_some_and(|schedule| schedule.first_not_done_by(finish_by).is_some());
+    facts.late_end.filter(|_| is_late).cloned()
 }
 
 /// A moment of a simulation, no finer than it deserves: so that it is not written anew whenever something takes a moment
@@ -461,7 +472,9 @@ mod tests {
         let (changes, findings, schedule) = (&[][..], &[][..], None);
         let detail = |_: &str| Detail::default();
         let is_valid = true;
-        let facts = Facts { board: &board, moves, untold, changes, findings, is_valid, schedule, detail: &detail };
+        let late_end = None;
+        let facts =
+            Facts { board: &board, moves, untold, changes, findings, is_valid, schedule, late_end, detail: &detail };
         report(&campaign, &facts, "2026-01-01T01:00:00Z".parse().unwrap())
     }
 
@@ -497,6 +510,7 @@ mod tests {
                 findings: &[],
                 is_valid: true,
                 schedule: None,
+                late_end: None,
                 detail: &|_: &str| Detail::default(),
             };
             let spec = serde_json::from_value(json!({"application": "app", "waves": []})).unwrap();

@@ -1,7 +1,7 @@
 //! All that is known of a campaign's targets: made from the objects, and kept up one target at a time.
 
 use super::{
-    Board, Moves, Opening, Rehearsing, Standing, bodies,
+    Board, Moves, Opening, Rehearsing, Standing, approvals, bodies,
     claims::Claims,
     decide,
     engine::Memory,
@@ -14,8 +14,9 @@ use super::{
 };
 use crate::{calendar::LOOK_AHEAD, inputs, path::Graph, rehearsal, simulate::Schedule};
 use gotocloud_api::{
-    Application, Campaign, CampaignStatus, ChangeFreezeSpec, Deferral, Establishment, Instance, Release,
-    campaign::Finding, version::UpgradeKind,
+    Application, Approval, Campaign, CampaignStatus, ChangeFreezeSpec, Deferral, Establishment, Instance, Release,
+    campaign::{Finding, LateEnd},
+    version::UpgradeKind,
 };
 use jiff::Timestamp;
 use std::{
@@ -39,6 +40,8 @@ pub trait Objects {
     fn campaign(&self, name: &str) -> Option<Arc<Campaign>> {
         self.campaigns().into_iter().find(|one| one.metadata.name.as_deref() == Some(name))
     }
+    /// All Approvals.
+    fn approvals(&self) -> Vec<Arc<Approval>>;
     /// All deferrals.
     fn deferrals(&self) -> Vec<Arc<Deferral>>;
     /// All establishments.
@@ -62,6 +65,8 @@ pub struct View {
     pub calendars: Calendars,
     /// What is wrong with it, or to be known.
     pub findings: Vec<Finding>,
+    /// Who accepts that it is done later than its `finishBy`.
+    pub late_end: Option<LateEnd>,
     /// Whose standing changed, and was not told yet.
     pub changes: Vec<report::Change>,
     ground: Ground,
@@ -174,6 +179,7 @@ impl View {
             board: Board::new(spec.waves.len()),
             calendars: Calendars::default(),
             findings: Vec::new(),
+            late_end: None,
             changes,
             ground,
             sights: Sights::default(),
@@ -196,6 +202,8 @@ impl View {
     /// Works the findings out anew, given what a simulation says of when it ends.
     pub fn find(&mut self, campaign: &Campaign, objects: &dyn Objects, schedule: Option<&Schedule>, now: Timestamp) {
         let application = objects.application(&campaign.spec.application);
+        let approvals = objects.approvals();
+        let late_end = approvals::late_end(campaign, &approvals);
         let world = World {
             application: application.as_deref(),
             release: self.ground.release.as_deref(),
@@ -211,9 +219,13 @@ impl View {
             never_open: &self.sights.never_open,
             schedule,
             has_begun: self.has_begun,
+            late_end: late_end.as_ref(),
+            strayed: &approvals::strayed(campaign, &approvals),
         };
         self.findings = findings::findings(campaign, &world, now);
         self.are_findings_stale = false;
+        self.board.set_late(waves::too_late(&campaign.spec, schedule, late_end.as_ref()));
+        self.late_end = late_end;
     }
 
     /// Can the campaign run as it is written?
@@ -430,6 +442,8 @@ impl View {
             rehearsed.extend(measured.map(|measured| (name, measured)));
         }
         let mut board = self.board.clone();
+        // When it would be done is asked, not whether that is in time.
+        board.set_late(None);
         // That a rehearsal goes well is taken for given, as that nothing fails is.
         for (name, target) in self.board.targets().filter(|(_, target)| target.rehearsal != Rehearsing::No) {
             let (standing, rehearsal) = (Standing::Pending, Rehearsing::No);
@@ -456,6 +470,7 @@ impl View {
 
         memory.note(&self.board.targets().collect::<BTreeMap<_, _>>());
         memory.note(&self.findings);
+        memory.note(&(self.board.late(), &self.late_end));
         memory.note(&(goal, claims, members, release, releases, freezes, deferrals));
         memory.note_all(groupings);
         memory.note(&self.sights);

@@ -1,9 +1,10 @@
 //! May a wave begin, and is it done?
 
 use super::{Board, board::WaveBoard, limits};
+use crate::simulate::Schedule;
 use gotocloud_api::{
     CampaignSpec, CampaignStatus,
-    campaign::{Approval, CampaignState, OnFailure, Wave, Weight},
+    campaign::{Approval, CampaignState, LateEnd, OnFailure, Wave, Weight},
 };
 use jiff::Timestamp;
 
@@ -54,6 +55,15 @@ pub enum Wait {
     /// Nobody is in any wave.
     #[error("nobody is in any of its waves: correct their selectors and cohorts, or wait until something matches")]
     NoTargets,
+    /// It has a day by which it is to be done, and no simulation has ended yet.
+    #[error("it begins once a simulation has shown that it is done by finishBy")]
+    NotForecast,
+    /// It cannot be done in time, and nobody has accepted that.
+    #[error(
+        "it is not done by {0}, see the finding TooLate: allow more at once, widen windows, set finishBy later, or make an \
+         Approval that says until when it may be done (finishBy)"
+    )]
+    TooLate(Timestamp),
     /// It is too early.
     #[error("it does not begin before {0}")]
     NotBefore(Timestamp),
@@ -118,6 +128,10 @@ pub fn may_begin(
     if board.waves().get(at).is_some_and(|on_board| is_missing_targets(wave, on_board)) {
         return Err(Wait::Empty { wave: wave.name.clone() });
     }
+    // What has begun is not left half-way for the time it takes.
+    if let Some(late) = board.late().filter(|_| !spec.waves.iter().any(|wave| has_begun(&wave.name))) {
+        return Err(late.clone());
+    }
     if let Some(not_before) = wave.not_before.as_ref().filter(|not_before| now < not_before.0) {
         return Err(Wait::NotBefore(not_before.0));
     }
@@ -125,6 +139,22 @@ pub fn may_begin(
         return Err(Wait::Approval);
     }
     Ok(())
+}
+
+/// Why a campaign that is to be done by some day may not begin, given what a simulation says of its end, and who accepts
+/// that it is late; `None` if it may.
+pub fn too_late(spec: &CampaignSpec, schedule: Option<&Schedule>, accepted: Option<&LateEnd>) -> Option<Wait> {
+    let finish_by = spec.finish_by.as_ref()?.0;
+    let Some(schedule) = schedule else { return Some(Wait::NotForecast) };
+    schedule.first_not_done_by(finish_by)?;
+
+    // Who accepts that it is late, accepts as well that nobody can tell how late.
+    let is_accepted = |until: Timestamp| schedule.ends().is_none_or(|ends| ends <= until);
+    match accepted {
+        Some(accepted) if is_accepted(accepted.until.0) => None,
+        Some(accepted) => Some(Wait::TooLate(finish_by.max(accepted.until.0))),
+        None => Some(Wait::TooLate(finish_by)),
+    }
 }
 
 /// Is a wave without a target one whose soak, gates or approval the rest would miss?

@@ -103,9 +103,9 @@ fn of_wait(wait: &waves::Wait) -> Blocker {
         | waves::Wait::Failures { .. }
         | waves::Wait::Empty { .. }
         | waves::Wait::NoTargets => (Lifter::Operator, None),
-        waves::Wait::Earlier { .. } | waves::Wait::NotBegun { .. } => (Lifter::Time, None),
+        waves::Wait::Earlier { .. } | waves::Wait::NotBegun { .. } | waves::Wait::NotForecast => (Lifter::Time, None),
         waves::Wait::NotBefore(at) => (Lifter::Time, Some(*at)),
-        waves::Wait::Approval => (Lifter::Approver, None),
+        waves::Wait::Approval | waves::Wait::TooLate(_) => (Lifter::Approver, None),
     };
     Blocker { what: wait.to_string(), who, lifts_at }
 }

@@ -3,7 +3,7 @@
 use super::{Conduct, Schedule, simulate};
 use crate::{
     campaign::{
-        Admission, Objects, Standing, View, bodies,
+        Admission, Objects, Standing, View, approvals, bodies,
         standing::{Goal, goal},
         view::running,
     },
@@ -12,7 +12,7 @@ use crate::{
     path::Graph,
 };
 use gotocloud_api::{
-    Application, Campaign, ChangeFreeze, ChangeFreezeSpec, Deferral, Establishment, Instance, Release, Stage,
+    Application, Approval, Campaign, ChangeFreeze, ChangeFreezeSpec, Deferral, Establishment, Instance, Release, Stage,
     instance::{InstanceStatus, RunningRelease},
 };
 use jiff::Timestamp;
@@ -32,6 +32,7 @@ pub struct World {
     freezes: BTreeMap<String, ChangeFreezeSpec>,
     deferrals: Vec<Arc<Deferral>>,
     campaigns: Vec<Arc<Campaign>>,
+    approvals: Vec<Arc<Approval>>,
     /// Until when an Instance is held by a campaign that was played.
     held: HashMap<(String, String), Timestamp>,
 }
@@ -84,6 +85,7 @@ impl World {
                 self.freezes.insert(name, read.spec);
             }
             "Deferral" => self.deferrals.push(Arc::new(serde_json::from_value(object).map_err(unreadable)?)),
+            "Approval" => self.approvals.push(Arc::new(serde_json::from_value(object).map_err(unreadable)?)),
             "Campaign" => {
                 let mut read: Campaign = serde_json::from_value(object).map_err(unreadable)?;
                 read.metadata.uid.get_or_insert_with(|| name.clone());
@@ -216,8 +218,12 @@ impl Objects for World {
         self.freezes.iter().map(|(name, spec)| (name.clone(), spec.clone())).collect()
     }
 
+    fn approvals(&self) -> Vec<Arc<Approval>> {
+        self.approvals.clone()
+    }
+
     fn campaigns(&self) -> Vec<Arc<Campaign>> {
-        self.campaigns.clone()
+        self.campaigns.iter().map(|campaign| approvals::with_approvals(campaign, &self.approvals)).collect()
     }
 
     fn deferrals(&self) -> Vec<Arc<Deferral>> {

@@ -208,12 +208,16 @@ impl Objects for Sight<'_> {
         self.others().filter_map(freeze).collect()
     }
 
-    fn campaigns(&self) -> Vec<Arc<Campaign>> {
+    fn approvals(&self) -> Vec<Arc<Approval>> {
         let approval = |other: &Other| match other {
             Other::Approval(one) => Some(Arc::clone(one)),
             _ => None,
         };
-        let approvals: Vec<_> = self.others().filter_map(approval).collect();
+        self.others().filter_map(approval).collect()
+    }
+
+    fn campaigns(&self) -> Vec<Arc<Campaign>> {
+        let approvals = self.approvals();
         let shown = |(at, one): (usize, &Option<Stored<Campaign>>)| {
             if self.is_process {
                 return self.fleet.campaign_shown(at, one.as_ref());

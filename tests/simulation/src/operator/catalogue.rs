@@ -202,8 +202,12 @@ impl Objects for Known<'_> {
         self.process.catalogue.freezes.iter().map(|(name, spec)| (name.clone(), spec.clone())).collect()
     }
 
+    fn approvals(&self) -> Vec<Arc<Approval>> {
+        self.process.catalogue.approvals.values().cloned().collect()
+    }
+
     fn campaigns(&self) -> Vec<Arc<Campaign>> {
-        let approvals: Vec<_> = self.process.catalogue.approvals.values().cloned().collect();
+        let approvals = self.approvals();
         let all = self.process.catalogue.campaigns.values().map(|one| with_approvals(one, &approvals));
         if self.fault != Some(Fault::SeesNoPause) {
             return all.collect();
