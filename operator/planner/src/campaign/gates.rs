@@ -165,8 +165,8 @@ mod tests {
             let spec = serde_json::json!({"application": "a", "upgrade": {"release": "r"}, "waves": waves});
             Campaign::new("c", serde_json::from_value(spec).unwrap())
         };
-        let rollout: Rollout =
-            serde_json::from_value(serde_json::json!({"campaign": "c", "uid": "1", "wave": "w"})).unwrap();
+        let rollout = serde_json::json!({"campaign": "c", "uid": "1", "wave": "w", "attempt": 1, "wants": "r"});
+        let rollout: Rollout = serde_json::from_value(rollout).unwrap();
         let spec = serde_json::from_value(serde_json::json!({"application": "a", "establishment": "e"})).unwrap();
         let instance = Instance::new("i", spec);
         let names = |waves| -> Vec<String> {
