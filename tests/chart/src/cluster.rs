@@ -53,6 +53,14 @@ impl ScratchCluster {
         self.0.apply(&object.to_string()).unwrap();
     }
 
+    /// Applies an object as the administrator, which must be refused; what is said.
+    pub fn is_refused_to_make(&self, object: &Value) -> String {
+        match self.0.apply(&object.to_string()) {
+            Ok(_) => panic!("{object} was not refused"),
+            Err(error) => error.to_string(),
+        }
+    }
+
     /// Runs kubectl, which must succeed; what it prints.
     pub fn does(&self, arguments: &[&str]) -> String {
         self.0.kubectl(arguments).unwrap_or_else(|error| panic!("{arguments:?}: {error}"))

@@ -43,6 +43,8 @@ fn the_policies_refuse_what_would_lose_data() {
     a_namespace_that_keeps_data_says_so(&cluster);
     any_namespace_can_be_protected(&cluster);
     the_operator_stays_where_it_belongs(&cluster);
+    who_may_edit_a_campaign_approves_nothing_by_that(&cluster);
+    nobody_says_that_a_campaign_holds_an_instance(&cluster);
 }
 
 fn the_api_server_finds_no_fault_in_the_expressions(cluster: &ScratchCluster) {
@@ -51,7 +53,7 @@ fn the_api_server_finds_no_fault_in_the_expressions(cluster: &ScratchCluster) {
         let listed = cluster.does(&["get", "validatingadmissionpolicies", "-o", "json"]);
         let listed: Value = serde_json::from_str(&listed).unwrap();
         let policies = listed["items"].as_array().unwrap();
-        assert_eq!(policies.len(), 10);
+        assert_eq!(policies.len(), 11);
         for policy in policies {
             let warnings = &policy["status"]["typeChecking"]["expressionWarnings"];
             assert!(warnings.is_null(), "{}: {warnings:#}", policy["metadata"]["name"]);
@@ -275,4 +277,65 @@ fn the_operator_stays_where_it_belongs(cluster: &ScratchCluster) {
     ] {
         assert_says(&cluster.is_refused(&[&forbidden[..], &[OPERATOR]].concat()), "is forbidden");
     }
+}
+
+/// Rights know no fields: who runs the fleet edits campaigns, and is not by that one of those who approve.
+fn who_may_edit_a_campaign_approves_nothing_by_that(cluster: &ScratchCluster) {
+    const EDITOR: &str = "--as=edith";
+    const APPROVER: &str = "--as=anna";
+    for (user, role) in
+        [("edith", "gotocloud-operator-team"), ("anna", "gotocloud-operator-team"), ("anna", "gotocloud-approver")]
+    {
+        let name = format!("--user={user}");
+        cluster.does(&[
+            "create",
+            "clusterrolebinding",
+            &format!("{user}-{role}"),
+            &format!("--clusterrole={role}"),
+            &name,
+        ]);
+    }
+    let wave = json!({"name": "rest", "targets": {"names": ["a"]}, "approval": "Manual"});
+    cluster
+        .make(&json!({"apiVersion": "gotocloud.amue.fr/v1alpha1", "kind": "Campaign", "metadata": {"name": "walled"},
+        "spec": {"application": "app", "upgrade": {"release": "app-1.0"}, "waves": [wave]}}));
+
+    let word = |by: &str| {
+        let patch = json!([{"op": "add", "path": "/spec/waves/0/approved", "value": {"by": by}}]);
+        format!("--patch={patch}")
+    };
+    let patch = ["patch", "campaign", "walled", "--type=json"];
+    let as_user = |user: &'static str| [&[user][..], &patch[..]].concat();
+    let refusal = cluster.is_refused(&[&as_user(EDITOR)[..], &[&word("edith")]].concat());
+    assert_says(&refusal, "edith may not approve wave rest");
+    assert_says(&refusal, "gotocloud-approver");
+
+    // What she may edit she still edits.
+    cluster.does(&[EDITOR, "patch", "campaign", "walled", "--type=merge", "-p", "{\"spec\":{\"state\":\"Paused\"}}"]);
+    let refusal = cluster.is_refused(&[&as_user(APPROVER)[..], &[&word("edith")]].concat());
+    assert_says(&refusal, "a wave is approved in one's own name");
+    cluster.does(&[&as_user(APPROVER)[..], &[&word("anna")]].concat());
+    // Her word stays when somebody else edits beside it.
+    cluster.does(&[EDITOR, "patch", "campaign", "walled", "--type=merge", "-p", "{\"spec\":{\"state\":\"Running\"}}"]);
+}
+
+/// One bogus value would keep every campaign off the Instance.
+fn nobody_says_that_a_campaign_holds_an_instance(cluster: &ScratchCluster) {
+    let rollout = json!({"campaign": "none", "uid": "0", "wave": "w", "attempt": 1, "wants": "app-1.0"});
+    let mut held = instance("held", "Provisioned", None);
+    held["spec"]["rollout"] = rollout.clone();
+    let refusal = cluster.is_refused_to_make(&held);
+    assert_says(&refusal, "Instance default/held: spec.rollout is written by campaigns");
+
+    cluster.make(&instance("held", "Provisioned", None));
+    let hold = format!("--patch={}", json!({"spec": {"rollout": rollout}}));
+    let patch = ["patch", "instance", "held", "--type=merge"];
+    assert_says(&cluster.is_refused(&[&patch[..], &[&hold]].concat()), "Leave it out of what you apply");
+
+    cluster.does(&[&[OPERATOR][..], &patch[..], &[&hold]].concat());
+    // What a campaign wrote disturbs no edit of anything else, and whoever may edit takes it out.
+    cluster.does(&[&patch[..], &["--patch={\"spec\":{\"deletionProtection\":true}}"]].concat());
+    let other = hold.replace("none", "another");
+    assert_says(&cluster.is_refused(&[&patch[..], &[&other]].concat()), "written by campaigns");
+    cluster.does(&[&patch[..], &["--patch={\"spec\":{\"rollout\":null}}"]].concat());
 }
