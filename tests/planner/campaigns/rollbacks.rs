@@ -55,6 +55,18 @@ fn a_freeze_without_an_end_keeps_nobody_from_going_back() {
 }
 
 #[test]
+fn a_selector_that_cannot_be_read_keeps_nobody_from_going_back_nor_from_being_finished() {
+    let near = json!({"matchExpressions": [{"key": "a", "operator": "Near"}]});
+    let waves = json!([{"name": "w", "targets": {"selector": near}}]);
+    let campaign = campaign_of("c", &json!({"rollBack": ["w"], "waves": waves}));
+
+    let (moves, view) = decided(&campaign, &["w"], &half_done(&[]), at("2026-06-01T00:00:00Z"));
+    assert!(!view.is_valid(), "nobody else begins");
+    assert_eq!(names(&moves.begin), ["a"]);
+    assert_eq!(view.board.counts().targets, 1, "who was not begun is in no wave");
+}
+
+#[test]
 fn a_finding_keeps_nobody_from_going_back() {
     let campaign = campaign_of("c", &json!({"rollBack": ["w", "no-such-wave"]}));
     let (moves, view) = decided(&campaign, &["w"], &half_done(&[]), at("2026-06-01T00:00:00Z"));

@@ -1,6 +1,6 @@
 //! What is wrong with a campaign as it is written, and what should be known before it runs?
 
-use super::{Board, Standing, members::Members, waves};
+use super::{Board, Standing, waves};
 use crate::{path::Graph, simulate::Schedule};
 use gotocloud_api::{
     Application, Campaign, CampaignSpec, Release,
@@ -20,8 +20,8 @@ pub struct World<'a> {
     pub releases: &'a Graph,
     /// The names of all that its waves could name: the application's instances in its namespace, or the establishments.
     pub names: &'a BTreeSet<String>,
-    /// Its waves; why they cannot be read.
-    pub members: Result<&'a Members, String>,
+    /// Which of its selectors cannot be read; `None` if all can.
+    pub unreadable_selector: Option<&'a str>,
     /// Its targets.
     pub board: &'a Board,
     /// By name of a target, the name of the release it runs.
@@ -159,8 +159,8 @@ fn lengths_can_be_read(spec: &CampaignSpec, findings: &mut Vec<Finding>) {
 }
 
 fn waves_have_targets(spec: &CampaignSpec, world: &World<'_>, findings: &mut Vec<Finding>) {
-    if let Err(error) = &world.members {
-        note(findings, Severity::Error, "SelectorInvalid", error.clone());
+    if let Some(error) = world.unreadable_selector {
+        note(findings, Severity::Error, "SelectorInvalid", error.to_owned());
     }
     for (wave, board) in spec.waves.iter().zip(world.board.waves()) {
         if board.counts.targets == 0 {

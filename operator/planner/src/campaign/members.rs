@@ -11,7 +11,8 @@ use std::collections::{BTreeMap, BTreeSet};
 /// The waves of a campaign, made ready to be asked who is in them.
 #[derive(Clone, Debug)]
 pub struct Members {
-    waves: Vec<(Choice, Option<Choice>)>,
+    /// By place; `None` if it cannot be read.
+    waves: Vec<Option<(Choice, Option<Choice>)>>,
 }
 
 #[derive(Clone, Debug)]
@@ -35,12 +36,27 @@ impl Members {
     /// # Errors
     /// [`SelectorError`] where a selector cannot be read.
     pub fn new(spec: &CampaignSpec) -> Result<Self, SelectorError> {
-        let read = |wave: &Wave| {
-            let choice =
-                |targets: &Targets| choice(targets).map_err(|why| SelectorError { wave: wave.name.clone(), why });
-            Ok((choice(&wave.targets)?, wave.exclude.as_ref().map(choice).transpose()?))
-        };
-        Ok(Self { waves: spec.waves.iter().map(read).collect::<Result<_, _>>()? })
+        let (members, error) = Self::as_far_as_read(spec);
+        error.map_or(Ok(members), Err)
+    }
+
+    /// The waves of that campaign, and the first selector that cannot be read: its wave has nobody.
+    pub fn as_far_as_read(spec: &CampaignSpec) -> (Self, Option<SelectorError>) {
+        let mut error = None;
+        let waves = spec.waves.iter().map(|wave| match choices(wave) {
+            Ok(choices) => Some(choices),
+            Err(why) => {
+                error.get_or_insert(SelectorError { wave: wave.name.clone(), why });
+                None
+            }
+        });
+        let waves = waves.collect();
+        (Self { waves }, error)
+    }
+
+    /// Can all waves be read?
+    pub fn is_whole(&self) -> bool {
+        self.waves.iter().all(Option::is_some)
     }
 
     /// The waves, by their place, that name a target with this name and these labels.
@@ -49,7 +65,8 @@ impl Members {
         name: &'m str,
         labels: Option<&'m BTreeMap<String, String>>,
     ) -> impl Iterator<Item = usize> + 'm {
-        self.waves.iter().enumerate().filter_map(move |(at, (within, without))| {
+        self.waves.iter().enumerate().filter_map(move |(at, wave)| {
+            let (within, without) = wave.as_ref()?;
             let is_in =
                 within.takes(name, labels) && !without.as_ref().is_some_and(|without| without.takes(name, labels));
             is_in.then_some(at)
@@ -63,8 +80,12 @@ impl Members {
 
     /// The names that a wave calls by name.
     pub fn named(&self, wave: usize) -> impl Iterator<Item = &str> {
-        self.waves.get(wave).into_iter().flat_map(|(within, _)| within.names.iter().map(String::as_str))
+        self.waves.get(wave).into_iter().flatten().flat_map(|(within, _)| within.names.iter().map(String::as_str))
     }
+}
+
+fn choices(wave: &Wave) -> Result<(Choice, Option<Choice>), String> {
+    Ok((choice(&wave.targets)?, wave.exclude.as_ref().map(choice).transpose()?))
 }
 
 fn choice(targets: &Targets) -> Result<Choice, String> {
@@ -130,5 +151,16 @@ mod tests {
             json!([{"name": "w", "targets": {"selector": {"matchExpressions": [{"key": "a", "operator": "Near"}]}}}]),
         );
         assert!(error.unwrap_err().to_string().contains("selector of wave w"));
+    }
+
+    #[test]
+    fn a_wave_that_cannot_be_read_has_nobody_and_the_others_have_theirs() {
+        let spec = json!({"application": "app", "upgrade": {"release": "r"}, "waves": [
+            {"name": "w", "targets": {"selector": {"matchExpressions": [{"key": "a", "operator": "Near"}]}}},
+            {"name": "x", "targets": {"names": ["a"]}},
+        ]});
+        let (members, error) = Members::as_far_as_read(&serde_json::from_value(spec).unwrap());
+        assert_eq!((members.wave_of("a", None), members.wave_of("b", None)), (Some(1), None));
+        assert!(error.is_some() && !members.is_whole());
     }
 }

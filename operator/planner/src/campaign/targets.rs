@@ -182,9 +182,22 @@ fn change(lane: &Lane, release: Option<&str>) -> Change {
     Change { kind: lane.kind, release: release.map(str::to_owned) }
 }
 
+/// Its wave, by its place; `None` if it is in none. While a selector cannot be read, what was begun stays in the wave by which
+/// it was: it may still go back, or be withdrawn.
+fn wave(field: &Field<'_>, candidate: &Candidate<'_>) -> Option<usize> {
+    let read = field.members.wave_of(candidate.name, candidate.labels);
+    if read.is_some() || field.members.is_whole() {
+        return read;
+    }
+
+    let rollout = candidate.instance?.spec.rollout.as_ref()?;
+    let is_ours = rollout.campaign == field.name && rollout.uid == field.uid;
+    field.spec.waves.iter().position(|wave| is_ours && wave.name == rollout.wave)
+}
+
 /// What the campaign knows of a candidate; none where it is in no wave.
 pub fn place(field: &Field<'_>, calendars: &mut Calendars, candidate: &Candidate<'_>) -> Option<Target> {
-    let wave = field.members.wave_of(candidate.name, candidate.labels)?;
+    let wave = wave(field, candidate)?;
     let of = field.spec.waves.get(wave)?;
     let asker =
         standing::Asker { spec: field.spec, uid: field.uid, goal: field.goal, claims: field.claims, now: field.now };

@@ -97,7 +97,9 @@ struct Found {
 struct Ground {
     goal: Goal,
     claims: Claims,
-    members: Result<Members, String>,
+    members: Members,
+    /// Which selector cannot be read; `None` if all can.
+    unreadable: Option<String>,
     release: Option<Arc<Release>>,
     releases: Graph,
     freezes: Vec<(String, ChangeFreezeSpec)>,
@@ -163,10 +165,12 @@ impl View {
     ) -> Option<Self> {
         let spec = &campaign.spec;
         let named = spec.upgrade.as_ref().map(|one| &one.release).or(spec.provision.as_ref().map(|one| &one.release));
+        let (members, unreadable) = Members::as_far_as_read(spec);
         let ground = Ground {
             goal: goal(spec)?,
             claims,
-            members: Members::new(spec).map_err(|error| error.to_string()),
+            members,
+            unreadable: unreadable.map(|error| error.to_string()),
             release: named.and_then(|name| objects.release(name)),
             releases: objects.graph(&spec.application),
             freezes: objects.freezes(),
@@ -209,7 +213,7 @@ impl View {
             release: self.ground.release.as_deref(),
             releases: &self.ground.releases,
             names: &self.sights.names,
-            members: self.ground.members.as_ref().map_err(Clone::clone),
+            unreadable_selector: self.ground.unreadable.as_deref(),
             board: &self.board,
             running: &self.sights.running,
             twice: &self.sights.twice,
@@ -323,8 +327,8 @@ impl View {
     fn note(&mut self, candidate: &Possible) {
         let Possible { name, labels, instance, .. } = candidate;
         self.sights.names.insert(name.clone());
-        if let Ok(members) = &self.ground.members {
-            let waves: Vec<usize> = members.waves_of(name, labels.as_ref()).collect();
+        if self.ground.unreadable.is_none() {
+            let waves: Vec<usize> = self.ground.members.waves_of(name, labels.as_ref()).collect();
             match waves.len() {
                 0 => drop(self.sights.unmatched.insert(name.clone())),
                 1 => {}
@@ -378,7 +382,6 @@ impl View {
         candidate: &Possible,
         see: impl FnOnce(&Field<'_>, &mut Calendars, &Candidate<'_>) -> T,
     ) -> Option<T> {
-        let Ok(members) = &self.ground.members else { return None };
         let application = objects.application(&campaign.spec.application);
         let instance = candidate.instance.as_deref();
         let establishment = candidate.establishment.as_deref();
@@ -397,7 +400,7 @@ impl View {
             name: campaign.metadata.name.as_deref().unwrap_or_default(),
             goal: &self.ground.goal,
             claims: &self.ground.claims,
-            members,
+            members: &self.ground.members,
             application: application.as_deref(),
             release: self.ground.release.as_deref(),
             releases: &self.ground.releases,
@@ -466,12 +469,13 @@ impl View {
 
     /// Adds what it decides by. When targets may begin follows from what they are seen against.
     pub(super) fn remember(&self, memory: &mut Memory) {
-        let Ground { goal, claims, members, release, releases, freezes, deferrals, groupings } = &self.ground;
+        let Ground { goal, claims, members, unreadable, release, releases, freezes, deferrals, groupings } =
+            &self.ground;
 
         memory.note(&self.board.targets().collect::<BTreeMap<_, _>>());
         memory.note(&self.findings);
         memory.note(&(self.board.late(), &self.late_end));
-        memory.note(&(goal, claims, members, release, releases, freezes, deferrals));
+        memory.note(&(goal, claims, members, unreadable, release, releases, freezes, deferrals));
         memory.note_all(groupings);
         memory.note(&self.sights);
         memory.note(&self.valid);
