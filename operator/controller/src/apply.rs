@@ -171,6 +171,7 @@ pub fn failure(key: &ObjectKey, error: &kube::Error) -> Failure {
             message: format!("{key}: the API server did not answer ({}); it is tried again", explained(error)),
         };
     };
+
     let class = class_of_status(status.code, cause(status));
     let message = &status.message;
     let (reason, message) = match (status.code, class) {
@@ -198,6 +199,7 @@ pub fn failure(key: &ObjectKey, error: &kube::Error) -> Failure {
             (Reason::ApiUnavailable, format!("{key}: {message}; it is tried again"))
         }
     };
+
     Failure { class, reason, message }
 }
 

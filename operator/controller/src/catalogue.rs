@@ -109,6 +109,7 @@ impl Catalogue {
             by_establishment: Mutex::default(),
             members: Mutex::default(),
         });
+
         let tasks: Vec<Task> = vec![
             Box::pin(specs(client, w1, watches, changed, Change::Application)),
             Box::pin(specs(client, w2, watches, changed, Change::Release)),
@@ -121,6 +122,7 @@ impl Catalogue {
             Box::pin(specs(client, w8, watches, changed, |_| Change::Calendar)),
             Box::pin(follow_instances(client, w5, watches, changed, Arc::clone(&catalogue))),
         ];
+
         (catalogue, tasks)
     }
 

@@ -148,6 +148,7 @@ impl Children {
         let uid = seen.metadata.uid.as_deref().filter(|_| seen.kind == Kind::Cluster).unwrap_or_default();
         let is_scaled = seen.kind == Kind::Deployment && is_scaled(seen.metadata.managed_fields.as_deref());
         let children = state.by_instance.entry(owner.clone()).or_default();
+
         if let Some(known) = children.iter_mut().find(|child| child.kind == seen.kind && *child.name == *name) {
             if version < known.version {
                 return None;
@@ -160,6 +161,7 @@ impl Children {
             *known = Child { version, fields, health, terminating, uid: uid.into(), is_scaled, ..known.clone() };
             return is_news.then_some(owner);
         }
+
         // One more, not twice as many: an Instance's objects are few, and stay as many.
         children.reserve_exact(1);
         children.push(Child {
@@ -173,6 +175,7 @@ impl Children {
             uid: uid.into(),
             is_scaled,
         });
+
         state.count += 1;
         Some(owner)
     }

@@ -128,6 +128,7 @@ impl Fleet {
         let mut dirty = Dirty { everything: true, ..Dirty::default() };
         let mut looked = tokio::time::Instant::now();
         let mut complete = tokio::time::Instant::now();
+
         loop {
             match tokio::time::timeout_at(looked + LOOK_AGAIN, changes.recv()).await {
                 Ok(None) => return,
@@ -169,6 +170,7 @@ impl Fleet {
         self.count(&instances);
         let (now, served) = (context.clock.now(), context.served());
         let concerned = |names: &BTreeSet<String>, name: &str| dirty.everything || names.contains(name);
+
         for one in self.catalogue.applications.state() {
             let name = one.name_any();
             if concerned(&dirty.applications, &name) {
@@ -177,6 +179,7 @@ impl Fleet {
                 is_done &= self.patch(&*one, one.status.as_ref() == Some(&status), &status).await;
             }
         }
+
         for one in self.catalogue.releases.state() {
             let name = one.name_any();
             if concerned(&dirty.releases, &name) {
@@ -186,6 +189,7 @@ impl Fleet {
                 is_done &= self.patch(&*one, one.status.as_ref() == Some(&status), &status).await;
             }
         }
+
         for one in self.catalogue.platforms.state() {
             let name = one.name_any();
             if concerned(&dirty.platforms, &name) {
@@ -195,6 +199,7 @@ impl Fleet {
                 is_done &= self.patch(&*one, one.status.as_ref() == Some(&status), &status).await;
             }
         }
+
         let establishments = self.catalogue.establishments.state();
         if dirty.everything || dirty.freezes {
             let zones: BTreeSet<&str> = establishments.iter().map(|one| one.spec.time_zone.as_str()).collect();
@@ -203,6 +208,7 @@ impl Fleet {
                 is_done &= self.patch(&*one, one.status.as_ref() == Some(&status), &status).await;
             }
         }
+
         for one in &establishments {
             let name = one.name_any();
             if concerned(&dirty.establishments, &name) {
@@ -212,6 +218,7 @@ impl Fleet {
                 is_done &= self.patch(&**one, one.status.as_ref() == Some(&status), &status).await;
             }
         }
+
         is_done
     }
 

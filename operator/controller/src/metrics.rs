@@ -67,6 +67,7 @@ impl Metrics {
                 &["campaign", "phase"],
             )?,
         };
+
         let registry = &metrics.registry;
         registry.register(Box::new(metrics.reconciliations.clone()))?;
         registry.register(Box::new(metrics.duration.clone()))?;
@@ -80,6 +81,7 @@ impl Metrics {
         registry.register(Box::new(metrics.campaign_phase.clone()))?;
         #[cfg(target_os = "linux")]
         registry.register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))?;
+
         Ok(metrics)
     }
 

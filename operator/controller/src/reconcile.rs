@@ -259,6 +259,7 @@ pub async fn reconcile(watched: Arc<Instance>, context: Arc<Context>) -> Result<
             (label, Action::requeue(wait))
         }
     };
+
     context.metrics().reconciliations.with_label_values(&[label]).inc();
     Ok(action)
 }
@@ -278,16 +279,19 @@ async fn pass(context: &Context, who: &InstanceRef, instance: Arc<Instance>) -> 
     }
     let mut snapshot = observation.snapshot(observation.look(children), None, assured.as_ref());
     let mut plan = instance::plan(&snapshot);
+
     if let Verdict::NeedsPinned(key) = &plan.verdict {
         let data = context.executor.read_revision(key).await?;
         snapshot.pinned = Some(data.as_ref().and_then(revision::parse).map_or(Pinned::Lost, Pinned::Found));
         plan = instance::plan(&snapshot);
     }
+
     let removals = plan.removals(&snapshot);
     let removal = judge_removals(context, who, &observation, removals);
     context.metrics().duration.with_label_values(&["plan"]).observe(begun.elapsed().as_secs_f64());
     let begun = Instant::now();
     let mut stored = Arc::clone(&instance);
+
     if let Some(metadata) = &plan.metadata {
         let labelled = Arc::new(context.executor.label(&instance, metadata).await?);
         context.written(who, Arc::clone(&labelled));
@@ -296,16 +300,19 @@ async fn pass(context: &Context, who: &InstanceRef, instance: Arc<Instance>) -> 
             stored = labelled;
         }
     }
+
     let steps = plan.steps_allowed(removal == Removal::Allowed);
     let (done, failure) = context.executor.carry_out(&instance, who, &steps).await;
     let aside: Vec<_> = plan.aside.iter().collect();
     let (_, aside) = context.executor.carry_out(&instance, who, &aside).await;
     context.metrics().duration.with_label_values(&["execute"]).observe(begun.elapsed().as_secs_f64());
+
     // Told here: the Instance may be let go in this very pass, and a report may be put off.
     for left in &done.left {
         let reason = Reason::DatabaseRefused.to_string();
         context.publish(&instance.object_ref(&()), "Delete", true, reason, left).await;
     }
+
     if removal == Removal::Allowed && failure.is_none() {
         context.memory().ledger.done(&who.to_string(), Timestamp::now());
     }
@@ -313,6 +320,7 @@ async fn pass(context: &Context, who: &InstanceRef, instance: Arc<Instance>) -> 
         context.forget(who);
         return Ok(None);
     }
+
     if let Some(assured) = &done.database_assured {
         context.memory().by_instance.entry(who.clone()).or_default().database_assured = Some(assured.clone());
     }
@@ -325,6 +333,7 @@ async fn pass(context: &Context, who: &InstanceRef, instance: Arc<Instance>) -> 
         database_assured: done.database_assured.is_some(),
         aside,
     };
+
     let now = context.clock.now();
     let report = instance::report(&after, &plan, &outcome, now);
     let (way, rehearsed) = (report.status.upgrade.clone(), report.status.rehearsal.clone());
@@ -332,6 +341,7 @@ async fn pass(context: &Context, who: &InstanceRef, instance: Arc<Instance>) -> 
     if untold.is_none() {
         context.decided.instance(who, decided_by);
     }
+
     match outcome.failure {
         Some(failure) => Err(failure),
         None => Ok(match removal {
@@ -407,18 +417,22 @@ async fn tell(
         }
         *untold_since = None;
     }
+
     if !is_news {
         return Ok(None);
     }
+
     match context.executor.write_status(instance, &report.status).await? {
         Written::Stored(written) => context.written(who, Arc::new(*written)),
         Written::Gone => return Ok(None),
         Written::Outdated => return Ok(Some(OUTDATED_RETRY)),
     }
+
     let regarding = instance.object_ref(&());
     for event in report.events {
         context.publish(&regarding, "Reconcile", event.warning, event.reason.to_string(), &event.message).await;
     }
+
     Ok(None)
 }
 

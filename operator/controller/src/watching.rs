@@ -82,6 +82,7 @@ async fn fold(
             let _ = changed.send(instance);
         }
     };
+
     while let Some(event) = events.next().await {
         let state = if synced { WatchState::Following } else { WatchState::Starting };
         match event {

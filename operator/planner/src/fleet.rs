@@ -178,6 +178,7 @@ pub fn establishment<'a>(
             applications.map(move |application| format!("{application}: {grouping}"))
         })
         .collect();
+
     groupings.sort_unstable();
     let application = |line: &str| line.split_once(": ").map(|(application, _)| application.to_owned());
     let twice = groupings.windows(2).find(|pair| application(&pair[0]) == application(&pair[1]));
@@ -193,6 +194,7 @@ pub fn establishment<'a>(
         let calendar = Calendar::new(&of, &own, []);
         calendar.map(drop).map_err(|error| (Reason::CalendarInvalid, error.to_string()))
     };
+
     let members = establishment.spec.grouping.as_ref().map_or(0, |grouping| grouping.members.len());
     EstablishmentStatus {
         observed_generation: establishment.metadata.generation,

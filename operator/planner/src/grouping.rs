@@ -41,6 +41,7 @@ pub fn membership(
     let mut joined: Vec<&Establishment> = groupings.iter().copied().filter(|one| serves(one, application)).collect();
     joined.sort_unstable_by_key(|one| grouping_name(one));
     let conflict = |message: String| Err(Refusal::new(Reason::MembershipConflict, message));
+
     if let [first, second, ..] = joined[..] {
         return conflict(format!(
             "{name} is in two groupings for {application}, {} and {}: take it out of one of them (spec.grouping.members)",
@@ -48,6 +49,7 @@ pub fn membership(
             grouping_name(second)
         ));
     }
+
     let joined = joined.first().copied();
     if let Some(shared) = joined.filter(|one| instances(one) == Some(GroupingInstances::Shared)) {
         let shared = grouping_name(shared);
@@ -55,12 +57,14 @@ pub fn membership(
             "{name} shares the instance of {application} of the grouping {shared}: make the Instance for {shared}"
         ));
     }
+
     let own = establishment.spec.grouping.as_ref().filter(|_| serves(establishment, application));
     if own.is_some_and(|own| own.instances == GroupingInstances::PerMember) {
         return conflict(format!(
             "each member of {name} has its own instance of {application}: make an Instance for each member"
         ));
     }
+
     let grouping = joined.or(own.map(|_| establishment)).map(grouping_name);
     if let Some(grouping) = grouping.filter(|grouping| grouping.len() > LABEL_VALUE_MAX) {
         return Err(Refusal::new(
@@ -71,6 +75,7 @@ pub fn membership(
             ),
         ));
     }
+
     let members = own.into_iter().flat_map(|own| &own.members).map(|member| member.name.clone()).collect();
     Ok(Membership { grouping: grouping.map(str::to_owned), members })
 }

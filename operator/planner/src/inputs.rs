@@ -133,6 +133,7 @@ pub fn resolve<'a>(snapshot: &Snapshot<'a>) -> Result<Inputs<'a>, Refusal> {
         namespace: names::workload_namespace(name),
         host: format!("{name}.{}", platform.spec.dns_zone),
     };
+
     apis_are_served(&inputs, snapshot.served)?;
     crate::quota::holds(&inputs)?;
     Ok(inputs)
@@ -189,8 +190,10 @@ fn release<'a>(snapshot: &Snapshot<'a>) -> Result<&'a Release, Refusal> {
             format!("no release is chosen: set spec.release to a Release of {application}, or let a campaign choose"),
         ));
     };
+
     let release =
         snapshot.release.ok_or_else(|| not_found(Reason::ReleaseNotFound, "Release", name, "spec.release"))?;
+
     if release.spec.application != *application {
         return Err(Refusal::new(
             Reason::ReleaseOfAnotherApplication,
@@ -200,6 +203,7 @@ fn release<'a>(snapshot: &Snapshot<'a>) -> Result<&'a Release, Refusal> {
             ),
         ));
     }
+
     let scheme = snapshot.application.map(|application| application.spec.version_scheme);
     if scheme != Some(release.spec.version_scheme) || release.spec.version_scheme.parse(&release.spec.version).is_err()
     {
@@ -212,6 +216,7 @@ fn release<'a>(snapshot: &Snapshot<'a>) -> Result<&'a Release, Refusal> {
             ),
         ));
     }
+
     Ok(release)
 }
 
@@ -226,8 +231,10 @@ fn platform<'a>(snapshot: &Snapshot<'a>) -> Result<&'a Platform, Refusal> {
             ),
         ));
     };
+
     let platform =
         snapshot.platform.ok_or_else(|| not_found(Reason::PlatformNotFound, "Platform", name, "spec.platform"))?;
+
     match placed_on(instance) {
         Some(placed) if placed != name => Err(Refusal::new(
             Reason::PlatformChanged,

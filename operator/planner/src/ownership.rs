@@ -62,6 +62,7 @@ pub fn may_apply(key: &ObjectKey, existing: Option<&Existing>, instance: &Instan
     if is_its_own {
         return Ok(());
     }
+
     if is_labelled {
         return Err(Refusal::new(
             Reason::NamespaceTaken,
@@ -72,6 +73,7 @@ pub fn may_apply(key: &ObjectKey, existing: Option<&Existing>, instance: &Instan
             ),
         ));
     }
+
     let managers = if existing.managers.is_empty() { "somebody".to_owned() } else { existing.managers.join(", ") };
     Err(Refusal::new(
         Reason::ForeignObject,

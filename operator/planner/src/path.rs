@@ -127,6 +127,7 @@ impl Graph {
             return Ok(vec![to.to_owned()]);
         }
         let before = self.search(start);
+
         if before[end].is_some() {
             let mut way = vec![end];
             while let Some(previous) = way.last().and_then(|&at| before[at]).filter(|&previous| previous != start) {
@@ -134,6 +135,7 @@ impl Graph {
             }
             return Ok(way.into_iter().rev().map(|at| self.nodes[at].name.clone()).collect());
         }
+
         if self.search(end)[start].is_some() {
             return if self.may_have_crossed(end, start) {
                 Err(NoWay::Irreversible { from: from.to_owned(), to: to.to_owned() })
@@ -141,6 +143,7 @@ impl Graph {
                 Ok(vec![to.to_owned()])
             };
         }
+
         let is_before_the_end = |at: &usize| {
             *at != start
                 && matches!(
@@ -148,6 +151,7 @@ impl Graph {
                     Some(Relation::Older | Relation::Same)
                 )
         };
+
         let nearest = (0..self.nodes.len())
             .rfind(|at| before[*at].is_some() && is_before_the_end(at))
             .map(|at| self.nodes[at].name.clone());

@@ -51,6 +51,7 @@ impl Runner {
                 outcome
             }
         };
+
         Event::Answered { id: write.id, outcome }
     }
 }

@@ -238,11 +238,13 @@ impl Board {
         if target.standing == Standing::WentBack {
             one(&mut wave.went_back);
         }
+
         if let Some(took) = target.progress.took {
             let (seconds, targets) = &mut self.took;
             *seconds = seconds.saturating_add_signed(i64::from(sign) * i64::from(took));
             one(targets);
         }
+
         if target.standing.is_in_hand() {
             weigh(&mut wave.weight_in_hand);
             for (place, counts) in
@@ -254,6 +256,7 @@ impl Board {
                 }
             }
         }
+
         let set = |all: &mut BTreeSet<Arc<str>>| {
             if is_added {
                 all.insert(Arc::clone(name));
@@ -261,11 +264,13 @@ impl Board {
                 all.remove(name);
             }
         };
+
         match target.rehearsal {
             Rehearsing::No => {}
             Rehearsing::Due => set(&mut wave.to_rehearse),
             Rehearsing::UnderWay => one(&mut wave.rehearsing),
         }
+
         match &target.standing {
             Standing::Pending if target.unreachable => {}
             Standing::Pending => match target.deferred_until {
@@ -291,6 +296,7 @@ impl Board {
             Standing::Blocked(_) => set(&mut wave.blocked),
             Standing::Done | Standing::Unneeded | Standing::Skipped | Standing::Pinned(_) | Standing::WentBack => {}
         }
+
         true
     }
 }

@@ -59,11 +59,13 @@ pub fn decide(
         moves.withdraw = board.waves().iter().flat_map(|wave| wave.untouched.iter().cloned()).collect();
         return moves;
     }
+
     let is_halted = waves::halt(spec, board, is_valid).is_some();
     if !is_halted {
         moves.rehearse = to_rehearse(spec, board);
     }
     let mut room = Room { spec, board, begun_on: HashMap::new(), openings: HashMap::new() };
+
     for (at, (wave, on_board)) in spec.waves.iter().zip(board.waves()).enumerate() {
         if !waves::has_begun(status, &wave.name) {
             if waves::is_passed_over(wave, on_board) {
@@ -92,6 +94,7 @@ pub fn decide(
             begin_waiting(&mut room, on_board, at, &mut free, &mut in_hand, &mut opening, now, &mut moves);
         }
     }
+
     moves
 }
 
@@ -120,6 +123,7 @@ fn begin_waiting(
 ) {
     // Of each open lane, the next name and those after it.
     let mut lanes = Vec::new();
+
     for (lane, names) in &wave.waiting {
         match *room.openings.entry((lane.calendar, lane.kind)).or_insert_with(|| opening(lane)) {
             Opening::Open => {
@@ -129,6 +133,7 @@ fn begin_waiting(
             Opening::Closed(opens) => moves.look_again = sooner(moves.look_again, opens),
         }
     }
+
     let mut due: BTreeSet<&Arc<str>> = BTreeSet::new();
     for (until, name) in &wave.deferred {
         if *until > now {
@@ -143,9 +148,11 @@ fn begin_waiting(
             }
         }
     }
+
     // One that is too heavy for what is left keeps its turn: lighter ones would take its room for ever.
     let mut is_one_too_heavy =
         due.into_iter().any(|name| room.begin(name, at, free, in_hand, moves) == Begun::IsTooHeavy);
+
     while !is_one_too_heavy && (*free > 0 || *in_hand == 0) {
         // A lane whose platform or server is full is full for all in it.
         lanes.retain(|(_, lane, _)| room.has_place(lane));

@@ -229,9 +229,11 @@ impl Engine {
             self.by_hand.remove(&who);
             self.note_by_hand(&who, objects);
         }
+
         if *seen == Seen::Everything {
             self.is_by_hand_known = false;
         }
+
         for live in self.live.values_mut() {
             let spec = &live.campaign.spec;
             let named =
@@ -274,6 +276,7 @@ impl Engine {
         let later = now.checked_add(UNANSWERED).unwrap_or(Timestamp::MAX);
         let Some(flight) = self.flights.get_mut(&who) else { return };
         let live = self.live.get_mut(&flight.campaign);
+
         match outcome {
             Outcome::Accepted => {
                 if let Some(live) = live {
@@ -304,6 +307,7 @@ impl Engine {
                 self.flights.remove(&who);
             }
         }
+
         // What it says now counts, for every campaign.
         for live in self.live.values_mut().filter(|live| live.campaign.spec.namespace == who.0) {
             live.stale.instances.insert(who.1.clone());

@@ -81,6 +81,7 @@ fn names_stand_for_something(spec: &CampaignSpec, world: &World<'_>, findings: &
             format!("there is no Application called {}: create it, or make a campaign for another", spec.application);
         note(findings, Severity::Error, "ApplicationNotFound", message);
     }
+
     let named = spec.upgrade.as_ref().map(|one| &one.release).or(spec.provision.as_ref().map(|one| &one.release));
     match (named, world.release) {
         (Some(name), None) => {
@@ -96,6 +97,7 @@ fn names_stand_for_something(spec: &CampaignSpec, world: &World<'_>, findings: &
         }
         (Some(_), Some(_)) | (None, _) => {}
     }
+
     let is_provision = spec.provision.is_some();
     for wave in &spec.waves {
         let targets: Vec<&Targets> = std::iter::once(&wave.targets).chain(&wave.exclude).collect();
@@ -113,11 +115,13 @@ fn names_stand_for_something(spec: &CampaignSpec, world: &World<'_>, findings: &
             note(findings, severity, "TargetNotFound", message);
         }
     }
+
     for (approval, wave) in world.strayed {
         let message =
             format!("the Approval {approval} is of a wave {wave}, which it does not have: delete it, and make another");
         note(findings, Severity::Warning, "WaveNotFound", message);
     }
+
     let skipped: Vec<&str> = spec.skip.iter().filter(|name| !world.names.contains(*name)).map(String::as_str).collect();
     if !skipped.is_empty() {
         note(
@@ -127,12 +131,14 @@ fn names_stand_for_something(spec: &CampaignSpec, world: &World<'_>, findings: &
             format!("spec.skip names {}, which nothing is called", listed(&skipped)),
         );
     }
+
     let unknown: Vec<&str> = spec
         .roll_back
         .iter()
         .filter(|name| spec.waves.iter().all(|wave| wave.name != **name))
         .map(String::as_str)
         .collect();
+
     if !unknown.is_empty() {
         note(
             findings,
@@ -285,6 +291,7 @@ fn it_ends(spec: &CampaignSpec, schedule: &Schedule, late_end: Option<&LateEnd>,
         note(findings, Severity::Warning, "NotFinished", message);
         return;
     }
+
     let Some(finish_by) = &spec.finish_by else { return };
     if let Some((name, target)) = schedule.first_not_done_by(finish_by.0) {
         let when = target.ends.map_or("later than can be told".to_owned(), |ends| format!("at {ends}"));

@@ -137,11 +137,13 @@ pub fn report(campaign: &Campaign, facts: &Facts<'_>, now: Timestamp) -> Campaig
         waves,
         conditions: Vec::new(),
     };
+
     let (reason, message) = summary(spec, facts, &status);
     status.conditions = conditions(phase, reason, &message, &before.conditions, campaign.metadata.generation, now);
     status.decisions.extend(decisions(spec, &before, &status, facts, now));
     let more = status.decisions.len().saturating_sub(DECISIONS);
     status.decisions.drain(..more);
+
     status
 }
 
@@ -198,6 +200,7 @@ fn wave_statuses(spec: &CampaignSpec, before: &CampaignStatus, facts: &Facts<'_>
             started_at,
         });
     }
+
     statuses
 }
 
@@ -284,6 +287,7 @@ fn summary(spec: &CampaignSpec, facts: &Facts<'_>, status: &CampaignStatus) -> (
         let error = facts.findings.first().map(|finding| finding.message.clone()).unwrap_or_default();
         format!("it cannot run as it is written: {error}")
     };
+
     match status.phase {
         CampaignPhase::Draft => (
             Reason::CampaignDraft,
@@ -362,6 +366,7 @@ fn decisions(
             && was_told
             && !matches!(&change.after, Standing::Failed(_) if before.failed.iter().all(|one| one.name != change.name))
     };
+
     for change in facts.changes.iter().filter(|change| !is_told(change)) {
         let subject = format!("{}/{}", name_of(change.wave), change.name);
         match &change.after {
@@ -382,6 +387,7 @@ fn decisions(
             | Standing::WentBack => {}
         }
     }
+
     for (at, wave) in after.waves.iter().enumerate() {
         let known = before.waves.iter().find(|known| known.name == wave.name);
         if let (Some(by), true) =
@@ -408,6 +414,7 @@ fn decisions(
             );
         }
     }
+
     for (wave, _) in spec.waves.iter().enumerate() {
         let begun: Vec<&str> = facts.untold.begun.iter().filter(|one| one.wave == wave).map(|one| &*one.name).collect();
         if let Some(first) = begun.first() {
@@ -421,6 +428,7 @@ fn decisions(
             note(DecisionVerb::Start, subject, RULES, reason);
         }
     }
+
     for name in &facts.untold.rehearsed {
         note(DecisionVerb::Rehearse, name.to_string(), RULES, "its release asks for it, and nobody else has".into());
     }
@@ -430,6 +438,7 @@ fn decisions(
     for name in &facts.untold.withdrawn {
         note(DecisionVerb::Withdraw, name.to_string(), "spec.state", "it had touched nothing".into());
     }
+
     if before.phase != after.phase
         && matches!(
             after.phase,
@@ -441,6 +450,7 @@ fn decisions(
             if matches!(after.phase, CampaignPhase::Paused | CampaignPhase::Aborting) { "spec.state" } else { RULES };
         note(DecisionVerb::Hold, "campaign".into(), actor, why);
     }
+
     decisions
 }
 

@@ -177,6 +177,7 @@ impl View {
             deferrals: objects.deferrals(),
             groupings: groupings(objects),
         };
+
         let (earlier, changes, refused) =
             before.map_or_else(Default::default, |before| (Some(before.board), before.changes, before.refused));
         let mut view = Self {
@@ -194,10 +195,12 @@ impl View {
             has_begun: spec.waves.iter().any(|wave| waves::has_begun(status, &wave.name)),
             are_findings_stale: false,
         };
+
         for candidate in candidates(campaign, &view.ground.goal, objects) {
             view.note(&candidate);
             view.put(campaign, status, objects, &candidate, earlier.as_ref());
         }
+
         view.sights.never_open = view.never_open(now);
         view.find(campaign, objects, None, now);
         Some(view)
@@ -392,6 +395,7 @@ impl View {
             Some(instance) if has_requirements => objects.running_beside(instance),
             Some(_) | None => BTreeMap::new(),
         };
+
         let written = if matches!(self.ground.goal, Goal::Stage(_)) { "stage" } else { "release" };
         let field = Field {
             spec: &campaign.spec,
@@ -408,6 +412,7 @@ impl View {
             deferrals: &self.ground.deferrals,
             now: self.now,
         };
+
         let candidate = Candidate {
             name: &candidate.name,
             labels: candidate.labels.as_ref(),
@@ -420,6 +425,7 @@ impl View {
             rehearsed_by: instance.and_then(|one| ownership::owner(one.metadata.managed_fields.as_deref(), "rehearse")),
             platform: instance.and_then(|one| inputs::platform_name(one, establishment)),
         };
+
         Some(see(&field, &mut self.calendars, &candidate))
     }
 
@@ -433,6 +439,7 @@ impl View {
         let mut running = HashMap::new();
         let mut wishes = HashMap::new();
         let mut rehearsed = HashMap::new();
+
         for candidate in candidates(campaign, &self.ground.goal, objects) {
             let name: Arc<str> = candidate.name.as_str().into();
             let wish =
@@ -444,14 +451,17 @@ impl View {
             let measured = goal.and_then(|(goal, one)| rehearsal::measured(one, goal, &self.ground.releases));
             rehearsed.extend(measured.map(|measured| (name, measured)));
         }
+
         let mut board = self.board.clone();
         // When it would be done is asked, not whether that is in time.
         board.set_late(None);
+
         // That a rehearsal goes well is taken for given, as that nothing fails is.
         for (name, target) in self.board.targets().filter(|(_, target)| target.rehearsal != Rehearsing::No) {
             let (standing, rehearsal) = (Standing::Pending, Rehearsing::No);
             board.put(name, super::Target { standing, rehearsal, ..target.clone() });
         }
+
         crate::simulate::Start {
             spec: campaign.spec.clone(),
             status: status.cloned().unwrap_or_default(),

@@ -115,6 +115,7 @@ pub fn may_begin(
     if board.counts().targets == 0 {
         return Err(Wait::NoTargets);
     }
+
     for (wave, earlier) in spec.waves.iter().zip(board.waves()).take(at) {
         if earlier.unsettled > 0 {
             return Err(Wait::Earlier { wave: wave.name.clone(), left: earlier.unsettled });
@@ -123,21 +124,25 @@ pub fn may_begin(
             return Err(Wait::NotBegun { wave: wave.name.clone() });
         }
     }
+
     let Some(wave) = spec.waves.get(at) else { return Err(Wait::Invalid) };
     // An empty wave asks nobody for approval, and lets nobody pass unwatched.
     if board.waves().get(at).is_some_and(|on_board| is_missing_targets(wave, on_board)) {
         return Err(Wait::Empty { wave: wave.name.clone() });
     }
+
     // What has begun is not left half-way for the time it takes.
     if let Some(late) = board.late().filter(|_| !spec.waves.iter().any(|wave| has_begun(&wave.name))) {
         return Err(late.clone());
     }
+
     if let Some(not_before) = wave.not_before.as_ref().filter(|not_before| now < not_before.0) {
         return Err(Wait::NotBefore(not_before.0));
     }
     if wave.approval == Approval::Manual && wave.approved.is_none() {
         return Err(Wait::Approval);
     }
+
     Ok(())
 }
 

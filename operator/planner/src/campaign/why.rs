@@ -57,6 +57,7 @@ pub fn why(
         let what = format!("{name} is in no wave: name it in the targets of one, or give it a label that one selects");
         return vec![one(what, Lifter::Operator, None)];
     };
+
     let mut blockers = Vec::new();
     match &target.standing {
         Standing::Done | Standing::Unneeded | Standing::WentBack | Standing::Running { .. } | Standing::GoingBack => {
@@ -78,6 +79,7 @@ pub fn why(
         Standing::Blocked(why) => blockers.push(one(why.to_string(), Lifter::Operator, None)),
         Standing::Pending | Standing::ToGoBack(_) => {}
     }
+
     if target.unreachable {
         blockers.push(one("its platform does not answer".into(), Lifter::Platform, None));
     }
@@ -88,11 +90,13 @@ pub fn why(
         Some(wait) => blockers.push(of_wait(&wait)),
         None => blockers.extend(of_wave(spec, status, board, target.wave, is_valid, now)),
     }
+
     for closed in closed {
         blockers.push(one(closed.what.clone(), Lifter::Time, closed.opens));
     }
     blockers.extend(of_limits(spec, board, target));
     blockers.sort_by_key(|blocker| blocker.lifts_at.unwrap_or(Timestamp::MAX));
+
     blockers
 }
 

@@ -71,6 +71,7 @@ fn steps(snapshot: &Snapshot<'_>) -> Result<(Vec<Step>, Option<DatabaseRequest>)
         NamespaceHolder::Itself { terminating: false } => true,
         NamespaceHolder::Nobody => false,
     };
+
     let last = if is_there { Step::Remove(namespace(instance)) } else { Step::Release };
     let Some(located) = located(snapshot) else { return Ok((vec![last], None)) };
     let on_server = !located.server.contains('/');
@@ -78,6 +79,7 @@ fn steps(snapshot: &Snapshot<'_>) -> Result<(Vec<Step>, Option<DatabaseRequest>)
     if !is_there && (!on_server || located.provisioned.is_empty()) {
         return Ok((vec![last], None));
     }
+
     match instance.spec.deletion_policy {
         DeletionPolicy::Delete if on_server => {
             let request = request.ok_or_else(|| {

@@ -26,9 +26,11 @@ pub(super) fn events(before: &InstanceStatus, after: &InstanceStatus) -> Vec<Eve
         let key = |condition: &Condition| (condition.status.clone(), condition.reason.clone());
         new.filter(|new| old.map(key) != Some(key(new)))
     };
+
     if let Some(stalled) = changed(ConditionType::Stalled) {
         events.push(event(true, stalled));
     }
+
     if let Some(ready) = changed(ConditionType::Ready) {
         let was_ready = find(&before.conditions, ConditionType::Ready).is_some_and(|old| old.status == "True");
         let is_ready = ready.status == "True";
@@ -37,6 +39,7 @@ pub(super) fn events(before: &InstanceStatus, after: &InstanceStatus) -> Vec<Eve
             events.push(event(false, ready));
         }
     }
+
     if let Some(pending) = changed(ConditionType::UpToDate).filter(|condition| condition.status == "False") {
         events.push(event(false, pending));
     }
@@ -44,10 +47,12 @@ pub(super) fn events(before: &InstanceStatus, after: &InstanceStatus) -> Vec<Eve
         let rehearsal = status.rehearsal.as_ref();
         rehearsal.filter(|rehearsal| rehearsal.phase == RehearsalPhase::Failed).map(|failed| failed.started_at.clone())
     };
+
     if let (Some(rehearsal), true) = (&after.rehearsal, has_failed(after) > has_failed(before)) {
         let message = format!("the rehearsal of {} to {} failed: {}", rehearsal.from, rehearsal.to, rehearsal.message);
         events.push(Event { warning: true, reason: Reason::RehearsalFailed, message });
     }
+
     events
 }
 

@@ -267,10 +267,12 @@ pub(super) fn told(mut judged: Vec<Judged>, instance: &Instance, record: Option<
         | UpgradePhase::Failed
         | UpgradePhase::RolledBack => None,
     };
+
     let Some((kind, reason)) = verdict else { return judged };
     let message = format!("{} to {} ({}): {}", record.from, record.to, record.phase, record.message);
     judged.retain(|one| ![Ready, Reconciling, Stalled].contains(&one.kind));
     judged.insert(0, Judged::new(Ready, false, reason, message.clone()));
     judged.insert(1, Judged::new(kind, true, reason, message));
+
     judged
 }

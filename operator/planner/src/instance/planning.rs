@@ -110,6 +110,7 @@ fn proceed<'a>(snapshot: &Snapshot<'a>, inputs: Inputs<'a>) -> Plan<'a> {
         let waiting = Some(Waiting::ForNamespace);
         return Plan { inputs: Some(inputs), waiting, ..nothing(Verdict::Proceed) };
     }
+
     let surroundings = Surroundings { neighbours: &snapshot.neighbours, operator: snapshot.operator };
     let settled = render::render(&inputs, &surroundings).and_then(|mut rendered| {
         if inputs.has_database() {
@@ -119,11 +120,13 @@ fn proceed<'a>(snapshot: &Snapshot<'a>, inputs: Inputs<'a>) -> Plan<'a> {
         let pin = pin(snapshot, &inputs, &mut rendered)?;
         Ok((rendered, pin))
     });
+
     let settled = settled.and_then(|(mut rendered, pin)| {
         let writers = on_the_way(snapshot, &inputs, &surroundings, &mut rendered)?;
         let unrehearsable = rehearsing::add(snapshot, &inputs, &surroundings, &mut rendered).err();
         Ok((rendered, pin, (writers, unrehearsable)))
     });
+
     match settled {
         // What it refers to is told all the same: others may wait to know where it will be reached.
         Err(refusal) => Plan { inputs: Some(inputs), ..nothing(Verdict::Refused(refusal)) },
@@ -357,6 +360,7 @@ fn pin(snapshot: &Snapshot<'_>, inputs: &Inputs<'_>, rendered: &mut Rendered) ->
             kept: kept.into_iter().filter(|kept| find(snapshot, kept).is_some()).collect(),
         });
     };
+
     let key = revision::key(&inputs.namespace, &running.running);
     let pinned = match &snapshot.pinned {
         None => return Ok(Pin::Needs(key)),
@@ -372,6 +376,7 @@ fn pin(snapshot: &Snapshot<'_>, inputs: &Inputs<'_>, rendered: &mut Rendered) ->
             ));
         }
     };
+
     let pending_changes = revision::changes(pinned, &rendered.objects, PENDING_CHANGES);
     rendered.objects.retain(|object| !object.key.kind.moves_pods());
     for object in pinned {
@@ -385,6 +390,7 @@ fn pin(snapshot: &Snapshot<'_>, inputs: &Inputs<'_>, rendered: &mut Rendered) ->
         pending: Some(today),
         pending_changes,
     };
+
     Ok(Pin::Settled { revision, kept: other_revisions(snapshot, &key) })
 }
 
@@ -405,9 +411,11 @@ fn database_stays(inputs: &Inputs<'_>, rendered: &Rendered) -> Result<(), Refusa
     if !before.server.contains('/') && before.provisioned.is_empty() {
         return Ok(());
     }
+
     let now = location(inputs, rendered.database.as_ref());
     let annotations = inputs.instance.metadata.annotations.as_ref();
     let moved_to = annotations.and_then(|all| all.get(names::ANNOTATION_DATABASE_MOVED_TO));
+
     match now {
         Some(now) if now.server == before.server || moved_to == Some(&now.server) => Ok(()),
         now => {

@@ -93,6 +93,7 @@ pub fn report(snapshot: &Snapshot<'_>, plan: &Plan<'_>, outcome: &Outcome, now: 
     status.rehearsal = rehearsing::next(snapshot, plan, outcome, now);
     let judged = on_the_way::told(judge(snapshot, plan, outcome), snapshot.instance, status.upgrade.as_ref());
     status.conditions = dated(judged, &before.conditions, generation, now);
+
     match (&plan.verdict, &plan.inputs) {
         (Verdict::Proceed, Some(inputs)) => proceeded(&mut status, &before, snapshot, plan, inputs, outcome),
         // Its address is known, and said: two instances that each wait for the other's would wait for ever.
@@ -108,6 +109,7 @@ pub fn report(snapshot: &Snapshot<'_>, plan: &Plan<'_>, outcome: &Outcome, now: 
         }
         (Verdict::Proceed | Verdict::Refused(_) | Verdict::Tracked | Verdict::NeedsPinned(_), _) => {}
     }
+
     let events = events(&before, &status);
     let presses = presses(&before, &status);
     Report { status, events, presses }
@@ -151,11 +153,13 @@ fn proceeded(
     status.members.clone_from(&inputs.membership.members);
     status.namespace = Some(inputs.namespace.clone());
     status.platform.clone_from(&inputs.platform.metadata.name);
+
     if !plan.inventory.is_empty() {
         status.inventory = Some(inventory(snapshot.instance, plan, outcome));
         status.endpoints = crate::render::endpoints(inputs);
         status.database = location(inputs, plan.database.as_ref());
     }
+
     if let Some(database) = &mut status.database {
         let known = before.database.as_ref();
         let known_here = known.filter(|known| plan.database.is_some() || known.server == database.server);
@@ -175,6 +179,7 @@ fn proceeded(
             (None, None, None) => {}
         }
     }
+
     let is_applied = outcome.failure.is_none() && plan.waiting.is_none();
     if is_applied || pods_are_asked_for(plan, outcome) {
         status.revision.clone_from(&plan.revision);
@@ -182,6 +187,7 @@ fn proceeded(
         revision.pending.clone_from(&planned.pending);
         revision.pending_changes.clone_from(&planned.pending_changes);
     }
+
     if is_applied && workload(snapshot, plan, outcome).is_none() {
         status.release = Some(RunningRelease {
             name: inputs.release.metadata.name.clone().unwrap_or_default(),

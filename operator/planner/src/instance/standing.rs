@@ -42,6 +42,7 @@ pub(super) fn judge(snapshot: &Snapshot<'_>, plan: &Plan<'_>, outcome: &Outcome)
             (None, _) => return running(snapshot, plan, outcome),
         },
     };
+
     judged.extend(parts(snapshot, plan, outcome));
     judged
 }
@@ -80,6 +81,7 @@ fn running(snapshot: &Snapshot<'_>, plan: &Plan<'_>, outcome: &Outcome) -> Vec<J
         }
         (None, _) => vec![Judged::new(Ready, true, Reason::AsDesired, "all runs as asked")],
     };
+
     judged.extend(parts);
     judged
 }
@@ -93,6 +95,7 @@ pub(super) fn parts(snapshot: &Snapshot<'_>, plan: &Plan<'_>, outcome: &Outcome)
         None => Judged::new(kind, true, Reason::AsDesired, "as asked"),
         Some(message) => Judged::new(kind, false, waiting, message),
     };
+
     if inputs.has_database() {
         parts.push(match (&plan.database, &outcome.failure) {
             (_, Some(failure)) if is_of_database(failure.reason) => {
@@ -108,11 +111,13 @@ pub(super) fn parts(snapshot: &Snapshot<'_>, plan: &Plan<'_>, outcome: &Outcome)
             }
         });
     }
+
     parts.push(part(WorkloadReady, workload(snapshot, plan, outcome), Reason::PodsStarting));
     if !crate::render::endpoints(inputs).is_empty() {
         let unready = unready(snapshot, plan, outcome, &[Kind::Certificate, Kind::ListenerSet, Kind::HttpRoute]);
         parts.push(part(Exposed, unready, Reason::RouteStarting));
     }
+
     if let Some(revision) = &plan.revision {
         parts.push(match &revision.pending {
             None => Judged::new(UpToDate, true, Reason::AsDesired, "what runs is what would be made today"),
@@ -125,6 +130,7 @@ pub(super) fn parts(snapshot: &Snapshot<'_>, plan: &Plan<'_>, outcome: &Outcome)
             }
         });
     }
+
     parts
 }
 

@@ -74,6 +74,7 @@ fn by_gateway(inputs: &Inputs<'_>, gateway: &GatewayReference) -> Vec<Object> {
         }
         parent
     };
+
     let rules: Vec<Value> = exposed(inputs)
         .map(|(component, expose)| {
             json!({
@@ -83,6 +84,7 @@ fn by_gateway(inputs: &Inputs<'_>, gateway: &GatewayReference) -> Vec<Object> {
             })
         })
         .collect();
+
     let fields = json!({"spec": {"parentRefs": [parent], "hostnames": [inputs.host], "rules": rules}});
     objects.push(object(inputs, Kind::HttpRoute, NAME, &labels, fields));
     objects

@@ -70,12 +70,14 @@ pub(super) fn job_on(
         let text = variable.value.as_deref().unwrap_or_default();
         Ok(json!({"name": variable.name, "value": scope.expand(text, &format!("{NAME}.{}", variable.name))?}))
     });
+
     let env: Vec<Value> = env.collect::<Result<_, _>>()?;
     let deadline = match migration.deadline.as_ref().map(gotocloud_api::Duration::seconds) {
         None => crate::path::MIGRATION_DEADLINE_SECONDS,
         Some(Ok(seconds)) => seconds.max(1),
         Some(Err(error)) => return Err(refusal(target, &format!("its deadline: {error}"))),
     };
+
     let size = &inputs.application.spec.sizes.of(inputs.size).default_component;
     let labels = component_labels(inputs, component);
     let mut container = json!({
@@ -88,6 +90,7 @@ pub(super) fn job_on(
         // Its last words are kept for whoever looks into a failure.
         "terminationMessagePolicy": "FallbackToLogsOnError",
     });
+
     if !migration.command.is_empty() {
         container["command"] = json!(migration.command);
     }
@@ -107,6 +110,7 @@ pub(super) fn job_on(
             },
         },
     }});
+
     Ok(object(inputs, Kind::Job, name, &labels, spec))
 }
 

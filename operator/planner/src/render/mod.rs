@@ -172,12 +172,14 @@ fn scope(inputs: &Inputs<'_>, neighbours: &[(&Instance, Option<&Application>)]) 
         ("platform.dnsZone", inputs.platform.spec.dns_zone.clone()),
         ("release.version", inputs.release.spec.version.clone()),
     ];
+
     let mut values: BTreeMap<_, _> = values.map(|(key, value)| (key.to_owned(), value)).into();
     let mut peers: Vec<_> = neighbours
         .iter()
         .map(|(one, _)| *one)
         .filter(|one| one.spec.environment == instance.spec.environment)
         .collect();
+
     peers.sort_by_cached_key(|peer| crate::inputs::full_name(peer));
     for peer in peers {
         let url = peer.status.as_ref().and_then(|status| status.endpoints.first()).map(|endpoint| endpoint.url.clone());
@@ -185,5 +187,6 @@ fn scope(inputs: &Inputs<'_>, neighbours: &[(&Instance, Option<&Application>)]) 
             values.insert(format!("{}{}", crate::variables::ENDPOINT_PREFIX, peer.spec.application), url);
         }
     }
+
     Scope { values }
 }

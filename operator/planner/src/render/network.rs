@@ -34,6 +34,7 @@ fn component_policy(
     let mut egress = vec![dns()];
     let port_of = |name: &str| component.ports.iter().find(|port| port.name == name).map(|port| port.port);
     let platform = &inputs.platform.spec;
+
     if let Some(port) = component.expose.as_ref().and_then(|expose| port_of(&expose.port)) {
         let gateway = platform.exposure.gateway.as_ref().map(|gateway| gateway.namespace.as_str());
         let controller = platform.exposure.ingress.as_ref().map(|ingress| ingress.namespace.as_str());
@@ -44,6 +45,7 @@ fn component_policy(
             ingress.push(json!({"from": [neighbour], "ports": [tcp(port)]}));
         }
     }
+
     if let (Some(metrics), Some(monitoring)) = (&component.metrics, &platform.monitoring)
         && let Some(port) = port_of(&metrics.port)
     {
@@ -51,17 +53,20 @@ fn component_policy(
     }
     let callers: Vec<_> =
         inputs.release.spec.components.iter().filter(|other| other.talks_to.contains(&component.name)).collect();
+
     if !callers.is_empty() && !component.ports.is_empty() {
         let from: Vec<_> = callers.iter().map(|caller| pods_of(&caller.name)).collect();
         let ports: Vec<_> = component.ports.iter().map(|port| tcp(port.port)).collect();
         ingress.push(json!({"from": from, "ports": ports}));
     }
+
     for peer in inputs.release.spec.components.iter().filter(|other| component.talks_to.contains(&other.name)) {
         let ports: Vec<_> = peer.ports.iter().map(|port| tcp(port.port)).collect();
         if !ports.is_empty() {
             egress.push(json!({"to": [pods_of(&peer.name)], "ports": ports}));
         }
     }
+
     if uses_database(inputs, component) {
         egress.extend(to_database(inputs));
     }
@@ -73,6 +78,7 @@ fn component_policy(
         "ingress": ingress,
         "egress": egress,
     }});
+
     object(inputs, Kind::NetworkPolicy, &component.name, &component_labels(inputs, &component.name), fields)
 }
 

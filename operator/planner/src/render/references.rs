@@ -35,6 +35,7 @@ fn ports_and_peers(inputs: &Inputs<'_>, component: &Component) -> Result<(), Str
         component.health.as_ref().map(|health| &health.port),
         component.metrics.as_ref().map(|metrics| &metrics.port),
     ];
+
     let mut ports = ports.into_iter().flatten();
     if let Some(port) = ports.find(|port| component.ports.iter().all(|known| known.name != **port)) {
         return Err(format!("there is no port called {port}"));
@@ -59,6 +60,7 @@ fn ports_and_peers(inputs: &Inputs<'_>, component: &Component) -> Result<(), Str
     if inputs.has_database() && OF_CLOUDNATIVEPG.into_iter().any(of_database) {
         return Err("the name is kept for the database: give the component another".to_owned());
     }
+
     Ok(())
 }
 

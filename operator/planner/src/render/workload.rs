@@ -33,6 +33,7 @@ fn one(inputs: &Inputs<'_>, component: &Component, config: &ComponentConfig) -> 
         "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}},
         "template": template(inputs, component, config),
     });
+
     let mut objects = Vec::new();
     match &component.autoscaling {
         None => spec["replicas"] = json!(replicas),
@@ -48,6 +49,7 @@ fn one(inputs: &Inputs<'_>, component: &Component, config: &ComponentConfig) -> 
             objects.push(object(inputs, Kind::HorizontalPodAutoscaler, &component.name, &labels, fields));
         }
     }
+
     objects.push(object(inputs, Kind::Deployment, &component.name, &labels, json!({ "spec": spec })));
     if !component.ports.is_empty() {
         let ports: Vec<_> = component
@@ -58,6 +60,7 @@ fn one(inputs: &Inputs<'_>, component: &Component, config: &ComponentConfig) -> 
         let fields = json!({"spec": {"type": "ClusterIP", "selector": selector(&component.name), "ports": ports}});
         objects.push(object(inputs, Kind::Service, &component.name, &labels, fields));
     }
+
     // One pod alone may be moved; of several, one at a time.
     let fields = json!({"spec": {"maxUnavailable": 1, "selector": {"matchLabels": selector(&component.name)}}});
     objects.push(object(inputs, Kind::PodDisruptionBudget, &component.name, &labels, fields));
@@ -76,9 +79,11 @@ fn template(inputs: &Inputs<'_>, component: &Component, config: &ComponentConfig
         "securityContext": {"allowPrivilegeEscalation": false, "readOnlyRootFilesystem": true,
                             "capabilities": {"drop": ["ALL"]}},
     });
+
     if !component.command.is_empty() {
         container["command"] = json!(component.command);
     }
+
     if !component.ports.is_empty() {
         let ports = component
             .ports
@@ -86,6 +91,7 @@ fn template(inputs: &Inputs<'_>, component: &Component, config: &ComponentConfig
             .map(|port| json!({"name": port.name, "containerPort": port.port, "protocol": "TCP"}));
         container["ports"] = ports.collect();
     }
+
     if let Some(map) = &config.object {
         container["envFrom"] = json!([{"configMapRef": {"name": map.key.name}}]);
     }
@@ -94,11 +100,13 @@ fn template(inputs: &Inputs<'_>, component: &Component, config: &ComponentConfig
     if !env.is_empty() {
         container["env"] = Value::Array(env);
     }
+
     if !component.scratch.is_empty() {
         let mounts =
             component.scratch.iter().map(|volume| json!({"name": volume.name, "mountPath": volume.mount_path}));
         container["volumeMounts"] = mounts.collect();
     }
+
     probes(component, &mut container);
     let mut pod = json!({
         "serviceAccountName": super::access::SERVICE_ACCOUNT,
@@ -111,15 +119,18 @@ fn template(inputs: &Inputs<'_>, component: &Component, config: &ComponentConfig
         }],
         "containers": [container],
     });
+
     if !component.scratch.is_empty() {
         let volumes =
             component.scratch.iter().map(|volume| json!({"name": volume.name, "emptyDir": {"sizeLimit": volume.size}}));
         pod["volumes"] = volumes.collect();
     }
+
     let mut metadata = json!({ "labels": labels });
     if let Some(map) = &config.object {
         metadata["annotations"] = json!({ANNOTATION_CONFIG: crate::fingerprint::of(&map.manifest["data"])});
     }
+
     json!({"metadata": metadata, "spec": pod})
 }
 

@@ -76,6 +76,7 @@ fn upgraded(
         attempt: 1,
         wants: release.to_owned(),
     };
+
     let wanted = Wanted { release: release.to_owned(), rollout: Some(rollout), generation: None };
     let terms = terms::terms(&start.spec, &wave.name);
     let mut now = from;
@@ -83,8 +84,10 @@ fn upgraded(
         let course = Course { releases: &start.releases, terms: &terms, seen, now };
         upgrade::next(record, Some(&wanted), running, course)
     };
+
     let mut record = next(None, &Seen::default(), now);
     let mut moments = Vec::new();
+
     while let Some(present) = record.take().filter(|_| moments.len() < LONGEST) {
         moments.push(Moment { at: now, phase: Some(present.phase), standing: standing::tried(&present, false) });
         if present.phase.is_terminal() {
@@ -94,6 +97,7 @@ fn upgraded(
         now = later(now, length);
         record = next(Some(&present), &seen, now);
     }
+
     moments
 }
 
@@ -110,6 +114,7 @@ fn answer(
         Seen { backup: Backup::Verified("simulated".into()), migration: Migration::Succeeded, ..Seen::default() };
     let fails = conduct.fails_in(name) == Some(record.phase);
     let why = || "simulated".to_owned();
+
     match record.phase {
         UpgradePhase::Backup if fails => (length, Seen { backup: Backup::Failed(why()), ..good }),
         UpgradePhase::Backup if length >= terms.backup_deadline => {

@@ -59,9 +59,11 @@ impl World {
             let (kind, name) = (kind.clone(), name.clone());
             |source| Unreadable { kind, name, source }
         };
+
         if !text("/apiVersion").starts_with(gotocloud_api::GROUP) {
             return Ok(());
         }
+
         match kind.as_str() {
             "Application" => {
                 let read = serde_json::from_value(object).map_err(unreadable)?;
@@ -93,6 +95,7 @@ impl World {
             }
             _ => {}
         }
+
         Ok(())
     }
 
@@ -152,6 +155,7 @@ impl World {
             .targets()
             .filter_map(|(name, _)| Some((Arc::clone(name), *self.held.get(&key(name))?)))
             .collect();
+
         let schedule = simulate(start, conduct, from, until);
         for (name, target) in &schedule.targets {
             if target.begins.is_none() && target.phases.is_empty() && target.ends.is_none() {
@@ -170,6 +174,7 @@ impl World {
                 Goal::Release(_) | Goal::Stage(_) => {}
             }
         }
+
         Some(schedule)
     }
 
