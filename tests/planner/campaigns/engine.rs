@@ -450,6 +450,28 @@ fn what_holds_an_instance_lets_it_go_when_its_campaign_is_over() {
     assert_eq!(hub.written.last(), Some(&("new".into(), "i".into())));
 }
 
+/// Of two that go on, each would take it from the other for ever.
+#[test]
+fn what_failed_for_a_campaign_that_goes_on_is_taken_by_no_other_until_it_leaves_it_out() {
+    let claim = super::by("a", "app-2");
+    let record = super::upgraded(Some(&claim), "app-1", "app-2", "app-2", "Failed");
+    let mut instance =
+        runs("i", "e", "app-1", &json!({"release": "app-2", "rollout": claim}), &json!({"upgrade": record}));
+    instance["metadata"]["managedFields"] = json!([{"manager": "gotocloud-campaign",
+        "operation": "Apply", "fieldsV1": {"f:spec": {"f:release": {}, "f:rollout": {}}}}]);
+    let a = campaign_of("a", &json!({"upgrade": {"release": "app-2"}}));
+    let mut hub = Hub::new(fleet_of(vec![instance]), vec![a, campaign_of("b", &json!({}))], "2026-01-01T00:00:00Z");
+    hub.starts();
+    assert_eq!(hub.written, []);
+    assert!(matches!(hub.standing("b", "i"), Standing::Blocked(why) if why.contains("the campaign a holds it")));
+
+    let a = hub.campaigns.get_mut("a").unwrap();
+    a.spec.skip = vec!["i".into()];
+    a.metadata.generation = Some(2);
+    hub.happens(Event::Seen(Seen::Campaign("a".into())));
+    assert_eq!(hub.written, [("b".into(), "i".into())]);
+}
+
 #[test]
 fn an_instance_whose_name_would_be_too_long_is_told_and_not_tried() {
     let long = "universite-de-technologie-de-belfort-montbeliard-sevenans";

@@ -20,6 +20,8 @@ pub struct Claims {
     going: BTreeMap<String, String>,
     /// What those that upgrade bring: uid, application, namespace, release.
     brought: BTreeSet<(String, String, String, String)>,
+    /// Which targets they leave out: uid, target.
+    left_out: BTreeSet<(String, String)>,
 }
 
 impl Claims {
@@ -35,6 +37,7 @@ impl Claims {
         for campaign in campaigns {
             let (Some(name), Some(uid)) = (&campaign.metadata.name, &campaign.metadata.uid) else { continue };
             claims.going.insert(uid.clone(), name.clone());
+            claims.left_out.extend(campaign.spec.skip.iter().map(|target| (uid.clone(), target.clone())));
             let CampaignSpec { application, namespace, upgrade, state, .. } = &campaign.spec;
             if let Some(upgrade) = upgrade.as_ref().filter(|_| *state != CampaignState::Aborted) {
                 let brought = (uid.clone(), application.clone(), namespace.clone(), upgrade.release.clone());
@@ -47,6 +50,11 @@ impl Claims {
     /// Does the campaign that made a claim go on?
     pub fn goes_on(&self, rollout: &Rollout) -> bool {
         self.going.get(&rollout.uid).is_some_and(|name| *name == rollout.campaign)
+    }
+
+    /// Does the campaign that made a claim leave that target out?
+    pub(crate) fn leaves_out(&self, rollout: &Rollout, target: &str) -> bool {
+        self.left_out.contains(&(rollout.uid.clone(), target.to_owned()))
     }
 
     /// Does a campaign bring the Release to the application's instances of that namespace?

@@ -5,7 +5,7 @@ use super::{
     claims::{self, Claims},
     ownership, terms,
 };
-use crate::{fleet::is_ready, upgrade};
+use crate::{fleet::is_ready, inputs, upgrade};
 use gotocloud_api::{
     CampaignSpec, Instance, Stage,
     conditions::{Condition, ConditionType, Reason},
@@ -252,7 +252,8 @@ fn half_way(instance: &Instance) -> Option<String> {
     ))
 }
 
-/// The other campaign that has begun it, goes on, and still wants what the spec says.
+/// The other campaign that has begun it, goes on, and still wants what the spec says. What failed stays its own until it
+/// leaves it out: of two that go on, each would take it from the other for ever.
 fn held_by<'i>(asker: Asker<'_>, instance: &'i Instance) -> Option<&'i str> {
     let rollout = instance.spec.rollout.as_ref()?;
     if !asker.claims.goes_on(rollout) || !claims::is_asked_for(instance, rollout) {
@@ -261,9 +262,26 @@ fn held_by<'i>(asker: Asker<'_>, instance: &'i Instance) -> Option<&'i str> {
 
     let status = instance.status.as_ref();
     let by_upgrade = record(instance).filter(|record| record.rollout.as_ref() == Some(rollout));
-    let has_ended = by_upgrade.is_some_and(|record| record.phase.is_terminal())
+    let is_left_out = asker.claims.leaves_out(rollout, inputs::name_of(instance));
+    let has_ended = by_upgrade.is_some_and(|record| record.phase.is_terminal() && (is_left_out || !has_failed(record)))
         || status.is_some_and(|status| status.stage_rollout.as_ref() == Some(rollout));
     (!has_ended).then_some(rollout.campaign.as_str())
+}
+
+/// Did a way fail, so that its campaign counts it and tries it again if a person says so?
+fn has_failed(record: &UpgradeStatus) -> bool {
+    match record.phase {
+        UpgradePhase::Failed | UpgradePhase::RolledBack | UpgradePhase::Refused => true,
+        UpgradePhase::Preflight
+        | UpgradePhase::Backup
+        | UpgradePhase::Migrate
+        | UpgradePhase::Rollout
+        | UpgradePhase::Verify
+        | UpgradePhase::RollingBack
+        | UpgradePhase::Soak
+        | UpgradePhase::Done
+        | UpgradePhase::Withdrawn => false,
+    }
 }
 
 /// Is an Instance being changed on behalf of no campaign that goes on: by a person, or by one that is gone? What is only
