@@ -45,6 +45,8 @@ pub enum Fault {
     SeesNoClaims,
     /// A campaign that a person holds is taken for one that goes on.
     SeesNoPause,
+    /// By when a campaign is to be done is not looked at.
+    SeesNoDay,
     /// The windows of establishments are not looked at.
     SeesNoWindows,
     /// Campaigns are looked at only if something happens, not when a window opens: a state without exit.
@@ -59,7 +61,7 @@ pub enum Fault {
 
 impl Fault {
     /// Those that the default run is known to find, with the law that each breaks.
-    pub const FOUND: [(Self, &'static str); 19] = [
+    pub const FOUND: [(Self, &'static str); 20] = [
         (Self::ActsOnAStaleView, laws::FORWARD),
         (Self::NamesNoVersion, laws::NAMED),
         (Self::ActsBeforeItRecords, laws::RECORDED),
@@ -75,6 +77,7 @@ impl Fault {
         (Self::TakesPinned, campaigns::PINNED),
         (Self::SeesNoClaims, campaigns::LIMITS),
         (Self::SeesNoPause, campaigns::HELD),
+        (Self::SeesNoDay, campaigns::LATE),
         (Self::SeesNoWindows, campaigns::WINDOWS),
         (Self::IsNeverWoken, laws::WEDGE),
         (Self::RecordsNoWave, campaigns::ORDER),

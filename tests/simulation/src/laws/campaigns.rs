@@ -20,6 +20,7 @@ use gotocloud_planner::campaign::{
 };
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+use serde_json::json;
 use std::collections::BTreeMap;
 
 /// No more at once than a campaign says, over all campaigns and what people do by hand.
@@ -30,6 +31,8 @@ pub const WINDOWS: &str = "nothing begins outside of its windows, in a freeze, o
 pub const HOLDER: &str = "no campaign takes what another that goes on holds";
 /// Waves come one after the other.
 pub const ORDER: &str = "a wave begins once, after those before it, and is recorded before its first target begins";
+/// Who is late begins by a person's word.
+pub const LATE: &str = "what cannot be done by its day does not begin before a person accepts that";
 /// A target begins once.
 pub const BEGUN: &str = "no target begins twice in one attempt";
 /// What is held begins nothing.
@@ -215,7 +218,11 @@ impl World {
             let Some(started) = started else { return Some((ORDER, format!("{what}, which is not recorded"))) };
 
             let seen = known.instance(HUB, instance);
-            if let Some(other) = seen.as_deref().and_then(|one| held_by(known, campaign, one)) {
+            // A process knows of what it wrote before a watch shows it: an end that stands on the server is one.
+            let goes_on = |name: &String| {
+                self.campaigns().iter().any(|one| one.metadata.name.as_ref() == Some(name) && !is_over(one))
+            };
+            if let Some(other) = seen.as_deref().and_then(|one| held_by(known, campaign, one)).filter(goes_on) {
                 return Some((HOLDER, format!("{what}, which {other} holds")));
             }
             if !is_back && let Some(why) = calendars::closed(known, campaign, instance, started.0, self.now()) {
@@ -300,7 +307,20 @@ impl World {
                 let what = format!("wave {} of {} begins before {} is over", wave.name, change.at, other.name);
                 self.breaks(ORDER, what);
             }
+            let is_first = new.spec.waves.iter().all(|one| started(&old, &one.name).is_none());
+            let is_late = new.spec.finish_by.as_ref().is_some_and(|by| by.0 + PATIENCE < self.now());
+            if is_first && is_late && wave.counts.pending > 0 && !self.is_late_end_accepted(&new) {
+                self.breaks(LATE, format!("{} begins after its day", change.at));
+            }
         }
+    }
+
+    /// Has a person accepted that a campaign is done late?
+    pub(crate) fn is_late_end_accepted(&self, campaign: &Campaign) -> bool {
+        let uid = json!(campaign.metadata.uid);
+        self.server
+            .list("Approval")
+            .any(|(_, one)| one.object["spec"]["campaignUid"] == uid && one.object["spec"]["finishBy"].is_string())
     }
 
     /// Notes what an Instance's record was in before.

@@ -209,15 +209,16 @@ impl Objects for Known<'_> {
     fn campaigns(&self) -> Vec<Arc<Campaign>> {
         let approvals = self.approvals();
         let all = self.process.catalogue.campaigns.values().map(|one| with_approvals(one, &approvals));
-        if self.fault != Some(Fault::SeesNoPause) {
-            return all.collect();
-        }
-        let running = |one: Arc<Campaign>| {
+        let seen = |one: Arc<Campaign>| {
             let mut campaign = Campaign::clone(&one);
-            campaign.spec.state = CampaignState::Running;
+            match self.fault {
+                Some(Fault::SeesNoPause) => campaign.spec.state = CampaignState::Running,
+                Some(Fault::SeesNoDay) => campaign.spec.finish_by = None,
+                _ => return one,
+            }
             Arc::new(campaign)
         };
-        all.map(running).collect()
+        all.map(seen).collect()
     }
 
     fn deferrals(&self) -> Vec<Arc<Deferral>> {

@@ -13,7 +13,7 @@ use gotocloud_api::{
     campaign::{Approval, CampaignPhase, CampaignState},
     names,
 };
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 /// The cohorts that Instances and Establishments are of.
@@ -88,6 +88,10 @@ impl World {
         }
         if self.one_in(4) {
             spec["progressDeadline"] = "10m".into();
+        }
+        if self.one_in(4) {
+            let hours = self.any(&[-12, 2, 48, 24 * 20]).unwrap_or(48);
+            spec["finishBy"] = json!(self.now() + SignedDuration::from_hours(hours));
         }
         let count = self.any(&[1, 2, 3]).unwrap_or(1);
         let is_provision = !spec["provision"].is_null();
@@ -319,7 +323,25 @@ impl World {
         }
     }
 
+    /// Accepts that a campaign is done late, if it waits for that.
+    fn accept_a_late_end(&mut self, campaign: &Campaign) {
+        let waves = campaign.status.as_ref().map_or(&[][..], |status| &status.waves);
+        let waits = waves.iter().any(|wave| wave.waits_for.as_ref().is_some_and(|says| says.contains("not done by")));
+        if !waits || self.is_late_end_accepted(campaign) || !self.one_in(2) {
+            return;
+        }
+        self.people.approvals += 1;
+        let name = format!("late-{}", self.people.approvals);
+        let until = self.now() + SignedDuration::from_hours(24 * 365);
+        let spec = json!({
+            "campaign": name_of(campaign), "campaignUid": campaign.metadata.uid, "finishBy": until, "by": MANAGER,
+        });
+        self.say(|| format!("person: accepts that {} is done late", name_of(campaign)));
+        catalogue::put(self, "Approval", "", &json!({"metadata": {"name": name}, "spec": spec}));
+    }
+
     fn approve_what_waits(&mut self, campaign: &Campaign) {
+        self.accept_a_late_end(campaign);
         let waiting: Vec<String> = campaign
             .spec
             .waves
