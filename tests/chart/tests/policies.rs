@@ -328,14 +328,14 @@ fn nobody_says_that_a_campaign_holds_an_instance(cluster: &ScratchCluster) {
     assert_says(&refusal, "Instance default/held: spec.rollout is written by campaigns");
 
     cluster.make(&instance("held", "Provisioned", None));
-    let hold = format!("--patch={}", json!({"spec": {"rollout": rollout}}));
+    let claim = format!("--patch={}", json!({"spec": {"rollout": rollout}}));
     let patch = ["patch", "instance", "held", "--type=merge"];
-    assert_says(&cluster.is_refused(&[&patch[..], &[&hold]].concat()), "Leave it out of what you apply");
+    assert_says(&cluster.is_refused(&[&patch[..], &[&claim]].concat()), "Leave it out of what you apply");
 
-    cluster.does(&[&[OPERATOR][..], &patch[..], &[&hold]].concat());
+    cluster.does(&[&[OPERATOR][..], &patch[..], &[&claim]].concat());
     // What a campaign wrote disturbs no edit of anything else, and whoever may edit takes it out.
     cluster.does(&[&patch[..], &["--patch={\"spec\":{\"deletionProtection\":true}}"]].concat());
-    let other = hold.replace("none", "another");
+    let other = claim.replace("none", "another");
     assert_says(&cluster.is_refused(&[&patch[..], &[&other]].concat()), "written by campaigns");
     cluster.does(&[&patch[..], &["--patch={\"spec\":{\"rollout\":null}}"]].concat());
 }

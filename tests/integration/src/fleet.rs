@@ -1,6 +1,6 @@
 //! An installation with a small catalogue, and how a test speaks to it.
 
-use crate::{HUB, INSTANCES, objects};
+use crate::{ESTABLISHMENTS, HUB, INSTANCES, objects};
 use anyhow::Context as _;
 use gotocloud_api::names;
 use gotocloud_harness::{
@@ -97,6 +97,12 @@ impl Fleet {
         ] {
             fleet.apply(&object).unwrap();
         }
+        // An Instance that a busy operator sees before what it refers to is told to lack that, which is true for a moment.
+        eventually(PATIENCE, "the operator has seen the catalogue", || {
+            let seen = fleet.get(ESTABLISHMENTS, "", objects::ETAB).unwrap();
+            let is_seen = seen["status"]["observedGeneration"] == seen["metadata"]["generation"];
+            if is_seen { Ok(()) } else { Err(seen["status"].clone()) }
+        });
         fleet
     }
 

@@ -355,7 +355,7 @@ impl View {
         let seen = self.seen(campaign, status, objects, candidate, |field, calendars, candidate| {
             Some((place(field, calendars, candidate)?, targets::valid_until(field, candidate)))
         });
-        let Some((mut target, until)) = seen.flatten() else {
+        let Some((mut target, until)) = seen else {
             self.board.take(&candidate.name);
             return;
         };
@@ -376,7 +376,7 @@ impl View {
         }
     }
 
-    /// Looks at a candidate with all that it is seen against; none where the waves cannot be read.
+    /// Looks at a candidate with all that it is seen against.
     fn seen<T>(
         &mut self,
         campaign: &Campaign,
@@ -384,7 +384,7 @@ impl View {
         objects: &dyn Objects,
         candidate: &Possible,
         see: impl FnOnce(&Field<'_>, &mut Calendars, &Candidate<'_>) -> T,
-    ) -> Option<T> {
+    ) -> T {
         let application = objects.application(&campaign.spec.application);
         let instance = candidate.instance.as_deref();
         let establishment = candidate.establishment.as_deref();
@@ -426,7 +426,7 @@ impl View {
             platform: instance.and_then(|one| inputs::platform_name(one, establishment)),
         };
 
-        Some(see(&field, &mut self.calendars, &candidate))
+        see(&field, &mut self.calendars, &candidate)
     }
 
     /// All that a simulation of the campaign starts from.
@@ -444,7 +444,7 @@ impl View {
             let name: Arc<str> = candidate.name.as_str().into();
             let wish =
                 self.seen(campaign, status, objects, &candidate, |field, _, candidate| targets::wish(field, candidate));
-            wishes.extend(wish.flatten().map(|until| (Arc::clone(&name), until)));
+            wishes.extend(wish.map(|until| (Arc::clone(&name), until)));
             let release = candidate.instance.as_deref().and_then(self::running);
             running.extend(release.map(|release| (Arc::clone(&name), Arc::from(release))));
             let goal = self.release_name().zip(candidate.instance.as_deref());
