@@ -331,6 +331,7 @@ impl Engine {
             live.is_forecast_stale |= telling.is_start;
             return;
         }
+
         // It is told again, with what happened since.
         let since = std::mem::replace(&mut live.untold, telling.untold);
         live.untold.add(since);

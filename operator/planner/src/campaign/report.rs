@@ -149,9 +149,11 @@ pub fn report(campaign: &Campaign, facts: &Facts<'_>, now: Timestamp) -> Campaig
 
 /// Who accepts that it is done late, if it would be.
 fn accepted(spec: &CampaignSpec, facts: &Facts<'_>) -> Option<LateEnd> {
+    let accepted = facts.late_end?;
     let finish_by = spec.finish_by.as_ref()?.0;
-    let is_late = facts.schedule.is_some_and(|schedule| schedule.first_not_done_by(finish_by).is_some());
-    facts.late_end.filter(|_| is_late).cloned()
+
+    facts.schedule?.first_not_done_by(finish_by)?;
+    Some(accepted.clone())
 }
 
 /// A moment of a simulation, no finer than it deserves: so that it is not written anew whenever something takes a moment

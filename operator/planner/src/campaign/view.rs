@@ -118,15 +118,15 @@ struct Sights {
 }
 
 impl Sights {
-    /// Takes what was seen of a target out, and gives it: whether there was one, and its waves if they are not one.
-    fn forget(&mut self, name: &str) -> (bool, Option<Vec<usize>>) {
-        let was_there = self.names.remove(name);
+    /// Takes out what was seen of a target.
+    fn forget(&mut self, name: &str) {
+        self.names.remove(name);
         self.running.remove(name);
-        let is_unmatched = self.unmatched.remove(name);
-        let waves = self.twice.remove(name);
-        (was_there, if is_unmatched { Some(Vec::new()) } else { waves })
+        self.unmatched.remove(name);
+        self.twice.remove(name);
     }
 
+    /// Whether there is a target of that name, and its waves if it is not in one.
     fn of(&self, name: &str) -> (bool, Option<Vec<usize>>) {
         let waves = if self.unmatched.contains(name) { Some(Vec::new()) } else { self.twice.get(name).cloned() };
         (self.names.contains(name), waves)
@@ -151,10 +151,12 @@ impl View {
         before: Option<View>,
         now: Timestamp,
     ) -> Option<Self> {
-        Self::with_claims(campaign, status, objects, before, Claims::of(&objects.campaigns()), now)
+        let mut view = Self::with_claims(campaign, status, objects, before, Claims::of(&objects.campaigns()), now)?;
+        view.find(campaign, objects, None, now);
+        Some(view)
     }
 
-    /// The same, given which campaigns go on.
+    /// The same, given which campaigns go on, and before its findings are worked out.
     pub fn with_claims(
         campaign: &Campaign,
         status: Option<&CampaignStatus>,
@@ -193,7 +195,7 @@ impl View {
             openings: HashMap::new(),
             now,
             has_begun: spec.waves.iter().any(|wave| waves::has_begun(status, &wave.name)),
-            are_findings_stale: false,
+            are_findings_stale: true,
         };
 
         for candidate in candidates(campaign, &view.ground.goal, objects) {
@@ -202,7 +204,6 @@ impl View {
         }
 
         view.sights.never_open = view.never_open(now);
-        view.find(campaign, objects, None, now);
         Some(view)
     }
 
@@ -310,7 +311,8 @@ impl View {
             (None, Goal::Release(_) | Goal::Stage(_)) => None,
         };
         let target = bodies::target_of(spec, name);
-        let before = self.sights.forget(target);
+        let before = self.sights.of(target);
+        self.sights.forget(target);
         match candidate {
             Some(candidate) => {
                 self.note(&candidate);
@@ -321,7 +323,7 @@ impl View {
         self.are_findings_stale |= self.sights.of(target) != before;
     }
 
-    /// Did a target come, go or change its waves since the findings were worked out?
+    /// Are the findings to be worked out? They never were, or a target came, went or changed its waves since.
     pub fn are_findings_stale(&self) -> bool {
         self.are_findings_stale
     }

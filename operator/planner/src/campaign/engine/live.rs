@@ -83,30 +83,26 @@ impl Live {
     pub(super) fn version(&self) -> Option<&String> {
         self.written.as_ref().map(|written| &written.version).or(self.campaign.metadata.resource_version.as_ref())
     }
-}
 
-impl Live {
     /// Derives anew what is stale of it.
     pub(super) fn derive(&mut self, objects: &dyn Objects, claims: &Claims, now: Timestamp) {
         let stale = std::mem::take(&mut self.stale);
         let status = self.known().cloned();
+
         if stale.all || self.view.is_none() {
             let before = self.view.take();
             self.view = View::with_claims(&self.campaign, status.as_ref(), objects, before, claims.clone(), now);
-            self.is_forecast_stale = true;
-            if let (Some(view), Some(schedule)) = (&mut self.view, &self.schedule) {
-                view.find(&self.campaign, objects, Some(schedule), now);
-            }
         } else if let Some(view) = &mut self.view {
             for name in &stale.instances {
                 view.update(&self.campaign, status.as_ref(), objects, name, now);
             }
             view.age(&self.campaign, status.as_ref(), objects, now);
-            if view.are_findings_stale() {
-                view.find(&self.campaign, objects, self.schedule.as_ref(), now);
-                self.is_forecast_stale = true;
-            }
         }
+        if let Some(view) = self.view.as_mut().filter(|view| view.are_findings_stale()) {
+            view.find(&self.campaign, objects, self.schedule.as_ref(), now);
+            self.is_forecast_stale = true;
+        }
+
         self.show_refusals(status.as_ref(), objects, now);
     }
 
@@ -136,6 +132,7 @@ impl Live {
         if !matches!(flight.what, Doing::Begin(_)) {
             return;
         }
+
         let target = bodies::target_of(&self.campaign.spec, &who.1).to_owned();
         let Some(view) = &mut self.view else { return };
         let Some(known) = view.board.target(&target).cloned() else { return };
@@ -143,6 +140,7 @@ impl Live {
         if !is_ours && !is_open {
             return;
         }
+
         let standing = if is_ours {
             // Not withdrawn before it is answered.
             Standing::Running { untouched: false }
