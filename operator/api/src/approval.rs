@@ -4,8 +4,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 
-/// A person's word that a wave of a campaign may begin, or that all of it may be done later than its `finishBy`. An object of its own, so that rights say who may give one, and that
-/// whoever holds the campaign in Git takes none away.
+/// A person's word that a wave of a campaign may begin, or that all of it may be done later than its `finishBy`. An object
+/// of its own, so that rights say who may give one, and that whoever holds the campaign in Git takes none away.
 #[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[kube(
     group = "gotocloud.amue.fr",
