@@ -107,6 +107,19 @@ fn the_optional_controllers_are_played() {
     cluster.0.kubectl(&["annotate", "cluster.postgresql.cnpg.io/db", "cnpg.io/hibernation=on"]).unwrap();
     ready("cluster.postgresql.cnpg.io/db", "jsonpath={.status.readyInstances}=0");
 
+    // One made anew under the name of one whose Secret is not collected yet.
+    let owner = cluster.jsonpath("cluster.postgresql.cnpg.io", "db", "{.metadata.uid}");
+    cluster
+        .0
+        .apply(&format!(
+            "{{apiVersion: v1, kind: Secret, metadata: {{name: again-app, namespace: default, ownerReferences: \
+             [{{apiVersion: postgresql.cnpg.io/v1, kind: Cluster, name: db, uid: {owner}, controller: true}}]}}, type: \
+             kubernetes.io/basic-auth, stringData: {{username: app, password: old}}}}"
+        ))
+        .unwrap();
+    cluster.0.apply(&database.replace("name: db", "name: again").replace("INSTANCES", "1")).unwrap();
+    ready("cluster.postgresql.cnpg.io/again", "condition=Ready");
+
     // APIs that come while the cluster runs.
     cluster.0.install(OptionalApi::CertManager).unwrap();
     cluster.0.install(OptionalApi::GatewayApi).unwrap();
