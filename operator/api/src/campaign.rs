@@ -280,7 +280,7 @@ pub struct Approved {
 }
 
 /// Something that must be true of a target, and stay true, before it is done: a health check or an expression.
-#[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("has(self.promql) != has(self.healthCheck)")
     .message("a gate is either a promql expression or a healthCheck: give one of them"))]

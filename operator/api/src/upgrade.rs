@@ -1,6 +1,6 @@
 //! How far is an instance on its way from one release to another?
 
-use crate::campaign::OnFailure;
+use crate::campaign::{Gate, OnFailure};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -113,7 +113,7 @@ impl UpgradeStep {
 }
 
 /// How patiently a way is gone: as its campaign said when it began, or as an edit by hand is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct UpgradeTerms {
     /// What to do if it fails.
@@ -124,6 +124,10 @@ pub struct UpgradeTerms {
     pub progress_deadline_seconds: i64,
     /// Longest that a backup may take, in seconds.
     pub backup_deadline_seconds: i64,
+    /// What its wave asked to be true of it. While the campaign has a wave of that name, what that asks today counts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 10))]
+    pub gates: Vec<Gate>,
 }
 
 /// The last change of an instance's data that cannot be undone.

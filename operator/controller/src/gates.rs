@@ -149,13 +149,15 @@ fn since(instance: &Instance) -> Option<Timestamp> {
     instance.status.as_ref()?.upgrade.as_ref().map(|upgrade| upgrade.since.0)
 }
 
-/// The gates of the wave by which an Instance is on its way.
+/// The gates of an Instance on its way.
 fn of(instance: &Instance, catalogue: &Catalogue) -> Vec<Gate> {
-    let upgrade = instance.status.as_ref().and_then(|status| status.upgrade.as_ref());
-    let Some(rollout) = upgrade.and_then(|upgrade| upgrade.rollout.as_ref()) else { return Vec::new() };
-    let campaign = catalogue.campaigns.get(&ObjectRef::new(&rollout.campaign));
-    let campaign = campaign.filter(|campaign| campaign.metadata.uid.as_ref() == Some(&rollout.uid));
-    campaign.map_or_else(Vec::new, |campaign| gates::of(&campaign, rollout, instance).to_vec())
+    let Some(way) = instance.status.as_ref().and_then(|status| status.upgrade.as_ref()) else { return Vec::new() };
+    let campaign = way.rollout.as_ref().and_then(|rollout| {
+        let campaign = catalogue.campaigns.get(&ObjectRef::new(&rollout.campaign))?;
+        (campaign.metadata.uid.as_ref() == Some(&rollout.uid)).then_some(campaign)
+    });
+
+    gates::of(campaign.as_deref(), way).to_vec()
 }
 
 async fn ask(gate: &Gate, instance: &Instance, server: &Server, is_silent: &AtomicBool, clock: &Clock) -> Gates {

@@ -1,11 +1,10 @@
 //! What does a gate say, given what Prometheus answers?
 
-use super::members::Members;
-use crate::{inputs::name_of, upgrade::Gates};
+use crate::upgrade::Gates;
 use gotocloud_api::{
     Campaign, Instance,
     campaign::{Gate, HealthCheck},
-    upgrade::Rollout,
+    upgrade::UpgradeStatus,
 };
 use jiff::{SignedDuration, Timestamp};
 
@@ -30,16 +29,15 @@ pub struct Question {
     pub step: SignedDuration,
 }
 
-/// The gates of the wave by which an Instance is on its way. A wave that was renamed meanwhile is the one that names the
-/// Instance now.
-pub fn of<'c>(campaign: &'c Campaign, rollout: &Rollout, instance: &Instance) -> &'c [Gate] {
-    let waves = &campaign.spec.waves;
-    let by_name = waves.iter().find(|wave| wave.name == rollout.wave);
-    let wave = by_name.or_else(|| {
-        let members = Members::new(&campaign.spec).ok()?;
-        waves.get(members.wave_of(name_of(instance), instance.metadata.labels.as_ref())?)
-    });
-    wave.map_or(&[], |wave| &wave.gates)
+/// The gates of an Instance on that way: those of its wave today, else those that its wave had when the way began. `campaign`
+/// is the one of the way's name and uid, if there still is one.
+pub fn of<'a>(campaign: Option<&'a Campaign>, way: &'a UpgradeStatus) -> &'a [Gate] {
+    let name = way.rollout.as_ref().map(|rollout| &rollout.wave);
+    let wave = campaign.and_then(|campaign| campaign.spec.waves.iter().find(|wave| Some(&wave.name) == name));
+
+    let today = wave.map(|wave| wave.gates.as_slice());
+    let then = way.terms.as_ref().map(|terms| terms.gates.as_slice());
+    today.or(then).unwrap_or_default()
 }
 
 /// What a gate on a health check says of an instance that has been in its phase since `since`. It is never false: what is
@@ -160,27 +158,31 @@ mod tests {
     }
 
     #[test]
-    fn a_wave_that_is_renamed_meanwhile_keeps_its_gates() {
-        let campaign = |waves: serde_json::Value| -> Campaign {
+    fn what_is_on_its_way_keeps_its_gates_when_its_wave_is_renamed_or_taken_out_or_its_campaign_is_deleted() {
+        let gated = |gate: &str| serde_json::json!([{"name": gate, "promql": "1"}]);
+        let way: UpgradeStatus = serde_json::from_value(serde_json::json!({
+            "rollout": {"campaign": "c", "uid": "1", "wave": "w", "attempt": 1, "wants": "r"},
+            "from": "q", "to": "r", "steps": [{"release": "r"}], "active": "r", "phase": "Soak",
+            "since": "2026-01-01T00:00:00Z", "startedAt": "2026-01-01T00:00:00Z",
+            "terms": {"onFailure": "Rollback", "soakSeconds": 0, "progressDeadlineSeconds": 900,
+                      "backupDeadlineSeconds": 9, "gates": gated("kept")},
+        }))
+        .unwrap();
+        let campaign = |wave: &str, gates: serde_json::Value| -> Campaign {
+            let waves = serde_json::json!([{"name": wave, "targets": {"selector": {}}, "gates": gates}]);
             let spec = serde_json::json!({"application": "a", "upgrade": {"release": "r"}, "waves": waves});
             Campaign::new("c", serde_json::from_value(spec).unwrap())
         };
-        let rollout = serde_json::json!({"campaign": "c", "uid": "1", "wave": "w", "attempt": 1, "wants": "r"});
-        let rollout: Rollout = serde_json::from_value(rollout).unwrap();
-        let spec = serde_json::from_value(serde_json::json!({"application": "a", "establishment": "e"})).unwrap();
-        let instance = Instance::new("i", spec);
-        let names = |waves| -> Vec<String> {
-            of(&campaign(waves), &rollout, &instance).iter().map(|gate| gate.name.clone()).collect()
+        let names = |campaign: Option<&Campaign>, way: &UpgradeStatus| -> Vec<String> {
+            of(campaign, way).iter().map(|gate| gate.name.clone()).collect()
         };
-        let wave = |name: &str, who: &str, gate: &str| serde_json::json!({"name": name, "targets": {"names": [who]}, "gates": [{"name": gate, "promql": "1"}]});
 
-        assert_eq!(
-            names(serde_json::json!([wave("x", "i", "other"), wave("w", "j", "own")])),
-            ["own"],
-            "by its name first"
-        );
-        assert_eq!(names(serde_json::json!([wave("x", "j", "other"), wave("renamed", "i", "own")])), ["own"]);
-        assert_eq!(names(serde_json::json!([wave("x", "j", "other")])), Vec::<String>::new(), "it is in none");
+        assert_eq!(names(Some(&campaign("w", gated("mended"))), &way), ["mended"], "a person may mend a gate");
+        assert_eq!(names(Some(&campaign("w", serde_json::json!([]))), &way), Vec::<String>::new(), "or take it away");
+        assert_eq!(names(Some(&campaign("renamed", gated("another"))), &way), ["kept"]);
+        assert_eq!(names(None, &way), ["kept"]);
+        let older = UpgradeStatus { terms: None, ..way };
+        assert_eq!(names(None, &older), Vec::<String>::new());
     }
 
     #[test]

@@ -49,9 +49,9 @@ fn of_its_way(
     let rollout = record.filter(|record| !record.phase.is_terminal()).map_or(&wanted.rollout, |record| &record.rollout);
     let campaign = rollout.as_ref().and_then(|rollout| {
         let campaign = objects.campaign(&rollout.campaign)?;
-        (campaign.metadata.uid.as_ref() == Some(&rollout.uid)).then_some((campaign, &rollout.wave))
+        (campaign.metadata.uid.as_ref() == Some(&rollout.uid)).then_some(campaign)
     });
-    let mut terms = campaign.map_or_else(Terms::default, |(campaign, wave)| terms::terms(&campaign.spec, wave));
+    let mut terms = terms::of_way(campaign.as_ref().map(|campaign| &campaign.spec), rollout.as_ref());
 
     // Only what is about to begin can be held up, and nobody who goes back.
     let is_about_to_begin =

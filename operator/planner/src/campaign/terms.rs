@@ -4,7 +4,7 @@ use crate::upgrade::{self, Terms};
 use gotocloud_api::{
     CampaignSpec, Duration,
     campaign::CampaignState,
-    upgrade::{UpgradePhase, UpgradeStatus},
+    upgrade::{Rollout, UpgradePhase, UpgradeStatus},
 };
 use jiff::{SignedDuration, Timestamp};
 
@@ -19,8 +19,19 @@ pub fn terms(spec: &CampaignSpec, wave: &str) -> Terms {
         on_failure: spec.on_failure,
         soak: length(wave.and_then(|wave| wave.soak.as_ref()), defaults.soak),
         progress_deadline: length(spec.progress_deadline.as_ref(), defaults.progress_deadline),
+        gates: wave.map_or_else(Vec::new, |wave| wave.gates.clone()),
         aborting: spec.state == CampaignState::Aborted,
         ..defaults
+    }
+}
+
+/// The terms of a way that was asked for by `rollout`, whose campaign is that one if there still is one; those of an edit by
+/// hand where no campaign asked for it.
+pub fn of_way(campaign: Option<&CampaignSpec>, rollout: Option<&Rollout>) -> Terms {
+    match (campaign, rollout) {
+        (Some(spec), Some(rollout)) => terms(spec, &rollout.wave),
+        (None, Some(_)) => Terms { is_campaign_gone: true, ..Terms::default() },
+        (_, None) => Terms::default(),
     }
 }
 
@@ -71,6 +82,14 @@ mod tests {
             (SignedDuration::from_hours(24), SignedDuration::from_mins(5))
         );
         assert!(terms.aborting && super::terms(&spec, "gone").soak == SignedDuration::ZERO);
+    }
+
+    #[test]
+    fn a_way_whose_campaign_was_deleted_is_known_and_an_edit_by_hand_is_none() {
+        let rollout = json!({"campaign": "c", "uid": "1", "wave": "w", "attempt": 1, "wants": "r"});
+        let rollout: Rollout = serde_json::from_value(rollout).unwrap();
+        assert!(of_way(None, Some(&rollout)).is_campaign_gone);
+        assert!(!of_way(None, None).is_campaign_gone);
     }
 
     #[test]

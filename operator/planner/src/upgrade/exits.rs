@@ -79,6 +79,7 @@ fn record(phase: UpgradePhase, reversible: bool) -> UpgradeStatus {
         steps: vec![UpgradeStep { release: "new".into(), migration: Some(migration) }],
         step: 0,
         terms: Some(UpgradeTerms {
+            gates: Vec::new(),
             on_failure: OnFailure::Rollback,
             soak_seconds: 86_400,
             progress_deadline_seconds: 900,

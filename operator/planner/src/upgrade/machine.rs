@@ -6,7 +6,7 @@ use crate::{
     whole_seconds,
 };
 use gotocloud_api::{
-    campaign::OnFailure,
+    campaign::{Gate, OnFailure},
     upgrade::{PointOfNoReturn, StepMigration, UpgradePhase, UpgradeStatus, UpgradeStep, UpgradeTerms},
 };
 use jiff::{SignedDuration, Timestamp};
@@ -23,6 +23,8 @@ pub struct Terms {
     pub progress_deadline: SignedDuration,
     /// Longest that a backup may take.
     pub backup_deadline: SignedDuration,
+    /// What has to be true of it before it is done.
+    pub gates: Vec<Gate>,
     /// Why it may not begin now, though it can be done: a freeze, another application that has to go first.
     pub hold: Option<String>,
     /// Why it cannot be done at all: a requirement that nothing will meet by itself.
@@ -31,6 +33,8 @@ pub struct Terms {
     pub is_rehearsal_over: bool,
     /// Is its campaign being aborted? Then it is not watched, and a gate that stays unknown counts as false in the end.
     pub aborting: bool,
+    /// Was its campaign deleted? Then nobody can mend its gates: one that stays unknown counts as false in the end.
+    pub is_campaign_gone: bool,
 }
 
 impl Default for Terms {
@@ -40,10 +44,12 @@ impl Default for Terms {
             soak: SignedDuration::ZERO,
             progress_deadline: SignedDuration::from_mins(15),
             backup_deadline: SignedDuration::from_hours(6),
+            gates: Vec::new(),
             hold: None,
             refusal: None,
             is_rehearsal_over: false,
             aborting: false,
+            is_campaign_gone: false,
         }
     }
 }
@@ -247,12 +253,13 @@ fn kept(terms: &Terms) -> UpgradeTerms {
         soak_seconds: terms.soak.as_secs(),
         progress_deadline_seconds: terms.progress_deadline.as_secs(),
         backup_deadline_seconds: terms.backup_deadline.as_secs(),
+        gates: terms.gates.clone(),
     }
 }
 
 /// The terms of a record; those of today if it has none.
-pub(crate) fn terms_of(record: &UpgradeStatus, today: &Terms) -> UpgradeTerms {
-    record.terms.unwrap_or_else(|| kept(today))
+pub(crate) fn terms_of<'r>(record: &'r UpgradeStatus, today: &Terms) -> Cow<'r, UpgradeTerms> {
+    record.terms.as_ref().map_or_else(|| Cow::Owned(kept(today)), Cow::Borrowed)
 }
 
 /// Does the spec no longer ask for it, and has nothing been touched? What has been touched is finished first.
@@ -482,7 +489,7 @@ fn advance(record: &UpgradeStatus, wanted: Option<&Wanted>, course: Course<'_>) 
                 fail(&format!("it is not verified in time: {why}"), "")
             }
             // Unknown is not true, and not false either: it waits for whoever can tell, unless nobody waits any more.
-            (None, Gates::Unknown(why)) if terms.aborting && is_late => {
+            (None, Gates::Unknown(why)) if (terms.aborting || terms.is_campaign_gone) && is_late => {
                 fail(&format!("it is not verified in time: {why}"), "")
             }
             (Some(why), _) | (None, Gates::False(why) | Gates::Unknown(why)) => said(record, why),

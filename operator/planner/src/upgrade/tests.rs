@@ -8,6 +8,7 @@ const REVERSIBLE: StepFacts = StepFacts { migrates: true, irreversible: false };
 const IRREVERSIBLE: StepFacts = StepFacts { migrates: true, irreversible: true };
 
 /// An instance on its way: releases `r0`, `r1`, `r2`…, each reached from the one before by a step of those facts.
+#[derive(Clone)]
 struct Way {
     steps: Vec<StepFacts>,
     terms: Terms,
@@ -278,8 +279,11 @@ fn a_gate_that_cannot_be_told_is_not_taken_for_true_nor_for_false() {
     assert_eq!(way.next(), Some(UpgradePhase::Verify));
     assert_eq!(way.message(), "Prometheus does not answer");
     assert_eq!(way.next(), None);
-    way.terms.aborting = true;
-    assert_eq!(way.next(), Some(UpgradePhase::RollingBack));
+    for (aborting, is_campaign_gone) in [(true, false), (false, true)] {
+        let mut left = way.clone();
+        (left.terms.aborting, left.terms.is_campaign_gone) = (aborting, is_campaign_gone);
+        assert_eq!(left.next(), Some(UpgradePhase::RollingBack), "nobody waits any more");
+    }
 }
 
 #[test]
