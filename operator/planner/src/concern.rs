@@ -1,11 +1,21 @@
 //! Whom does a change of the catalogue concern? An Instance is planned anew when one of these says so.
 
 use crate::inputs;
-use gotocloud_api::{Establishment, Instance, upgrade::UpgradePhase};
+use gotocloud_api::{
+    Establishment, Instance,
+    upgrade::{UpgradePhase, UpgradeStatus},
+};
 
-/// Does a change of that Release concern an Instance? It is made from the one it runs, or is asked to.
+/// Does a change of that Release concern an Instance? It runs it, is asked to, or is on its way over it; or its way was
+/// refused, to which any Release may lead.
 pub fn by_release(instance: &Instance, release: &str) -> bool {
+    let way = instance.status.as_ref().and_then(|status| status.upgrade.as_ref());
+    let is_ahead =
+        |way: &UpgradeStatus| !way.phase.is_terminal() && way.steps.iter().any(|step| step.release == release);
+
     inputs::release_name(instance) == Some(release)
+        || instance.spec.release.as_deref() == Some(release)
+        || way.is_some_and(|way| way.phase == UpgradePhase::Refused || is_ahead(way))
 }
 
 /// Does a change of that Platform concern an Instance of `establishment`? It is on it, or is to be.
@@ -69,6 +79,26 @@ mod tests {
     fn a_release_concerns_those_that_are_made_from_it() {
         let asks = instance(json!({"release": "r1"}), json!({}));
         assert!(by_release(&asks, "r1") && !by_release(&asks, "r2"));
+    }
+
+    #[test]
+    fn a_release_concerns_those_that_ask_for_it_and_those_on_their_way_over_it() {
+        let status = |phase: &str| {
+            json!({"release": {"name": "r1", "version": "1"}, "upgrade": {"from": "r1", "to": "r3", "active": "r1",
+                "steps": [{"release": "r2"}, {"release": "r3"}], "phase": phase, "since": "2026-01-01T00:00:00Z",
+                "startedAt": "2026-01-01T00:00:00Z"}})
+        };
+        let asks = instance(json!({"release": "r3"}), json!({"release": {"name": "r1", "version": "1"}}));
+        assert!(by_release(&asks, "r3") && by_release(&asks, "r1") && !by_release(&asks, "r2"));
+        let goes = instance(json!({"release": "r3"}), status("Migrate"));
+        assert!(by_release(&goes, "r2") && !by_release(&goes, "r4"));
+        let went = instance(json!({"release": "r3"}), status("Done"));
+        assert!(!by_release(&went, "r2"));
+    }
+
+    #[test]
+    fn any_release_concerns_those_whose_way_was_refused() {
+        assert!(by_release(&on_its_way("Refused"), "between") && !by_release(&on_its_way("Done"), "between"));
     }
 
     #[test]

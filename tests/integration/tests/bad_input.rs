@@ -112,8 +112,23 @@ fn what_does_not_exist_is_named_with_what_to_do(fleet: &mut Fleet) {
     // Each is served once what was missing is there.
     fleet.patch(ESTABLISHMENTS, "", "sizeless", &json!({"spec": {"sizeClass": "VerySmall"}})).unwrap();
     fleet.apply(&establishment("absent")).unwrap();
-    fleet.ready("sizeless");
-    fleet.ready("no-etab");
+    fleet.apply(&with(release(APP, "1.0"), json!({"metadata": {"name": "absent"}}))).unwrap();
+    platform(fleet, "absent", &json!({}));
+    for name in ["sizeless", "no-etab", "no-release", "nowhere"] {
+        fleet.ready(name);
+    }
+}
+
+fn a_way_that_was_refused_begins_once_its_release_is_published(fleet: &mut Fleet) {
+    let early = own(fleet, "early", APP, &json!({}));
+    fleet.provision(std::slice::from_ref(&early));
+    fleet.edit("early", &json!({"spec": {"release": format!("{APP}-7.0")}}));
+    let message = fleet.stalled("early", "UpgradeRefused");
+    assert!(message.contains(&format!("{APP}-7.0 is no Release of this application")), "{message}");
+    fleet.apply(&release(APP, "7.0")).unwrap();
+    fleet.until("early", "it runs what was published", |one| one["status"]["release"]["version"] == "7.0");
+    fleet.ready("early");
+    unharmed(fleet);
 }
 
 fn a_platform_that_takes_none_or_holds_enough_says_so(fleet: &mut Fleet) {
@@ -373,6 +388,7 @@ fleet_tests!(
     [
         an_instance_that_nothing_is_wrong_with_is_ready,
         what_does_not_exist_is_named_with_what_to_do,
+        a_way_that_was_refused_begins_once_its_release_is_published,
         a_platform_that_takes_none_or_holds_enough_says_so,
         a_database_server_that_does_not_answer_is_waited_for,
         an_administrators_secret_that_is_missing_or_wrong_is_named,

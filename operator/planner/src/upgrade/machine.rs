@@ -300,8 +300,8 @@ fn begin(
     }
     let wanted = wanted?;
 
-    if ended.is_some_and(|ended| is_answered(ended, wanted)) {
-        return None;
+    if let Some(ended) = ended.filter(|ended| is_answered(ended, wanted)) {
+        return asked_anew(ended, wanted, current, course);
     }
     // What it runs already is nothing new; a campaign is told so all the same.
     if wanted.release == current && wanted.rollout.is_none() {
@@ -349,6 +349,18 @@ fn is_answered(ended: &UpgradeStatus, wanted: &Wanted) -> bool {
         (None, Some(_)) => false,
         (None, None) => ended.generation == wanted.generation || ended.phase == UpgradePhase::Done,
     }
+}
+
+/// The record of what was refused to a person, once the refusal is another one or none: it holds for as long as its reason
+/// does. A campaign asks again by another attempt.
+fn asked_anew(ended: &UpgradeStatus, wanted: &Wanted, current: &str, course: Course<'_>) -> Option<UpgradeStatus> {
+    if ended.phase != UpgradePhase::Refused || ended.rollout.is_some() {
+        return None;
+    }
+    let again = begun(Some(ended), wanted, current, course);
+
+    let is_same = again.phase == UpgradePhase::Refused && again.message == ended.message;
+    (!is_same).then_some(again)
 }
 
 /// The record of what did not come about, once a person asks for what runs instead: the same may be asked for again.

@@ -334,10 +334,11 @@ fn what_was_answered_is_not_begun_again_but_by_another_attempt() {
 fn by_hand_any_further_edit_asks_again() {
     let mut way = Way::new(&[PLAIN]);
     way.wanted = to("r1");
-    way.terms.refusal = Some("sinaps is too old".into());
-    assert_eq!(way.next(), Some(UpgradePhase::Refused));
+    way.until(UpgradePhase::Rollout);
+    way.seen.pods = Some("crash loop".into());
+    way.wait(15);
+    way.until(UpgradePhase::RolledBack);
     assert_eq!(way.next(), None);
-    way.terms.refusal = None;
     way.wanted.as_mut().unwrap().generation = Some(3);
     assert_eq!(way.next(), Some(UpgradePhase::Rollout));
 }
@@ -371,4 +372,29 @@ fn a_campaign_is_told_of_an_instance_that_is_there_already() {
     let mut way = Way::new(&[]);
     way.wanted = to("r0");
     assert_eq!(way.next(), None);
+}
+
+#[test]
+fn what_is_refused_to_a_person_begins_once_nothing_speaks_against_it() {
+    let mut way = Way::new(&[PLAIN]);
+    way.wanted = to("r1");
+    way.terms.refusal = Some("it needs an endpoint that nobody has".into());
+    assert_eq!(way.next(), Some(UpgradePhase::Refused));
+    assert_eq!(way.next(), None, "at rest nothing is written");
+    way.terms.refusal = Some("it needs a quota".into());
+    assert_eq!(way.next(), Some(UpgradePhase::Refused));
+    assert_eq!(way.message(), "it needs a quota");
+    way.terms.refusal = None;
+    assert_eq!(way.next(), Some(UpgradePhase::Rollout));
+}
+
+#[test]
+fn what_is_refused_to_a_campaign_begins_by_another_attempt() {
+    let mut way = Way::new(&[PLAIN]);
+    way.terms.refusal = Some("it needs a quota".into());
+    assert_eq!(way.next(), Some(UpgradePhase::Refused));
+    way.terms.refusal = None;
+    assert_eq!(way.next(), None);
+    way.wanted = by_campaign("r1", 2);
+    assert_eq!(way.next(), Some(UpgradePhase::Rollout));
 }
