@@ -133,7 +133,8 @@ impl Runner {
         }
         loop {
             let now = self.known.context.clock.now();
-            let effects = self.engine.handle(events, &self.known, now);
+            // A look at all targets takes as long as it takes: other tasks of this thread go on meanwhile.
+            let effects = tokio::task::block_in_place(|| self.engine.handle(events, &self.known, now));
             if effects.is_empty() {
                 break;
             }

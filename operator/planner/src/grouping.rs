@@ -80,6 +80,14 @@ pub fn membership(
     Ok(Membership { grouping: grouping.map(str::to_owned), members })
 }
 
+/// Names of those who share an establishment's instance of `application`: the members of a grouping that has one for all.
+pub fn sharers<'e>(establishment: &'e Establishment, application: &str) -> impl Iterator<Item = &'e str> {
+    let is_shared = serves(establishment, application) && instances(establishment) == Some(GroupingInstances::Shared);
+    let grouping = establishment.spec.grouping.as_ref().filter(|_| is_shared);
+
+    grouping.into_iter().flat_map(|grouping| &grouping.members).map(|member| member.name.as_str())
+}
+
 fn serves(establishment: &Establishment, application: &str) -> bool {
     let grouping = establishment.spec.grouping.as_ref();
     grouping.is_some_and(|grouping| grouping.applications.iter().any(|name| name == application))
@@ -123,6 +131,17 @@ mod tests {
         let outer = a_grouping("unir", "PerMember", &["a", "b"]);
         let found = membership(&alone("a"), "app", &[&outer]).unwrap();
         assert_eq!(found, Membership { grouping: Some("unir".into()), members: vec![] });
+    }
+
+    #[test]
+    fn only_the_members_of_a_grouping_with_one_instance_share_it() {
+        let of = |instances: &str, application: &str| {
+            let grouping = a_grouping("g", instances, &["x", "y"]);
+            sharers(&grouping, application).map(str::to_owned).collect::<Vec<_>>()
+        };
+        assert_eq!(of("Shared", "app"), ["x", "y"]);
+        assert_eq!((of("PerMember", "app").len(), of("Shared", "another").len()), (0, 0));
+        assert_eq!(sharers(&alone("x"), "app").count(), 0);
     }
 
     #[test]

@@ -69,6 +69,11 @@ impl Freeze {
         Ok(Self { name: name.to_owned(), reason: spec.reason.clone(), days, exceptions: spec.exceptions.clone() })
     }
 
+    /// Is it the one of that name?
+    pub(super) fn is(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+
     /// The spans in which it holds that end after `from`.
     pub(super) fn spans(&self, zone: &Zone, from: Timestamp) -> impl Iterator<Item = Span> {
         self.days.spans(zone, from)

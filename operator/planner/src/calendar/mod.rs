@@ -122,12 +122,11 @@ pub struct Passed {
     pub reason: String,
 }
 
-/// When changes may begin at one target: all lists of windows open, no freeze that holds them.
+/// When changes may begin at one target: all lists of windows open, no freeze that holds them, each by its own clock.
 #[derive(Clone, Debug)]
 pub struct Calendar {
-    zone: Zone,
-    windows: Vec<(WindowOwner, Windows)>,
-    freezes: Vec<Freeze>,
+    windows: Vec<(WindowOwner, Zone, Windows)>,
+    freezes: Vec<(Zone, Freeze)>,
 }
 
 impl Calendar {
@@ -142,28 +141,43 @@ impl Calendar {
         freezes: impl IntoIterator<Item = (&'a str, &'a ChangeFreezeSpec)>,
     ) -> Result<Self, CalendarError> {
         let zone = Zone::named(target.time_zone)?;
-        let read = windows.iter().map(|(whose, list)| Ok((*whose, Windows::read(*whose, list)?)));
+        let read = windows.iter().map(|(whose, list)| Ok((*whose, zone.clone(), Windows::read(*whose, list)?)));
         let mut windows = read.collect::<Result<Vec<_>, CalendarError>>()?;
-        windows.retain(|(_, list)| list.restricts());
+        windows.retain(|(_, _, list)| list.restricts());
         let concerned = freezes.into_iter().filter(|(_, spec)| freezes::concerns(spec, target));
-        let freezes = concerned.map(|(name, spec)| Freeze::read(name, spec)).collect::<Result<_, _>>()?;
-        Ok(Self { zone, windows, freezes })
+        let read = concerned.map(|(name, spec)| Ok((zone.clone(), Freeze::read(name, spec)?)));
+        let freezes = read.collect::<Result<_, CalendarError>>()?;
+        Ok(Self { windows, freezes })
+    }
+
+    /// Open where both are. A freeze that both have on the same clock is one.
+    #[must_use]
+    pub fn and(mut self, other: Self) -> Self {
+        let known = self.freezes.len();
+        for (zone, freeze) in other.freezes {
+            let is_known = self.freezes.iter().take(known).any(|(its, one)| *its == zone && one.is(&freeze));
+            if !is_known {
+                self.freezes.push((zone, freeze));
+            }
+        }
+        self.windows.extend(other.windows);
+        self
     }
 
     /// May `change` begin at `at`?
     pub fn state(&self, at: Timestamp, change: &Change) -> State {
         let (mut why, mut passing) = (Vec::new(), Vec::new());
         let mut until = Timestamp::MAX;
-        for (whose, windows) in &self.windows {
-            match windows.spans(&self.zone, at).next() {
+        for (whose, zone, windows) in &self.windows {
+            match windows.spans(zone, at).next() {
                 Some(span) if span.from <= at => until = until.min(span.until),
                 // The last window before the end of time has closed.
                 None => why.push(Blocker::Window { whose: *whose, opens: Timestamp::MAX }),
                 Some(span) => why.push(Blocker::Window { whose: *whose, opens: span.from }),
             }
         }
-        for freeze in &self.freezes {
-            let held = freeze.spans(&self.zone, at).next();
+        for (zone, freeze) in &self.freezes {
+            let held = freeze.spans(zone, at).next();
             match (held, freeze.passed(change)) {
                 (Some(span), Some(passed)) if span.from <= at => passing.push(passed),
                 (Some(span), None) if span.from <= at => why.push(freeze.blocker(span)),
@@ -192,11 +206,11 @@ impl Calendar {
         change: &Change,
     ) -> impl Iterator<Item = Span> + use<'a> {
         let mut open = Intersection::within(from, to);
-        for (_, windows) in &self.windows {
-            open.add(windows.spans(&self.zone, from));
+        for (_, zone, windows) in &self.windows {
+            open.add(windows.spans(zone, from));
         }
-        for freeze in self.freezes.iter().filter(|freeze| freeze.passed(change).is_none()) {
-            open.add(search::between(freeze.spans(&self.zone, from)));
+        for (zone, freeze) in self.freezes.iter().filter(|(_, freeze)| freeze.passed(change).is_none()) {
+            open.add(search::between(freeze.spans(zone, from)));
         }
         open
     }

@@ -10,7 +10,7 @@ use jiff::{
 const NANOSECOND: SignedDuration = SignedDuration::from_nanos(1);
 
 /// The clock of a time zone, which may be put forward or back.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct Zone(TimeZone);
 
 impl Zone {

@@ -1,8 +1,9 @@
 //! May an upgrade begin now, and how carefully is it gone?
 
-use super::{Objects, claims::Claims, ownership, targets, terms};
+use super::{Objects, claims::Claims, ownership, targets, terms, view};
 use crate::{
     calendar::{Calendar, Change, State, Target, freezes},
+    grouping,
     path::Graph,
     upgrade::{self, Terms},
 };
@@ -12,7 +13,7 @@ use gotocloud_api::{
     version::{Relation, Step},
 };
 use jiff::Timestamp;
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 /// How carefully the Instance's way to another release is gone: as its campaign says, or as an edit by hand is.
 pub fn terms(
@@ -72,7 +73,14 @@ fn of_its_way(
     });
     // Whether a campaign may begin was looked at when it began.
     if terms.hold.is_none() && wanted.rollout.is_none() {
-        terms.hold = frozen(instance, establishment, groupings, &objects.freezes(), &releases, &wanted.release, now);
+        let sharers = view::sharers(establishment, &instance.spec.application, objects);
+        let all = if sharers.is_empty() { Vec::new() } else { objects.establishments() };
+        let others = sharers.iter().map(|one| (Some(one.as_ref()), names_of(one, &all)));
+        let own = groupings.iter().cloned().chain([instance.spec.establishment.clone()]).collect();
+        let mut whom = std::iter::once((establishment, own)).chain(others);
+
+        let (freezes, release) = (objects.freezes(), &wanted.release);
+        terms.hold = whom.find_map(|(one, names)| frozen(instance, one, &names, &freezes, &releases, release, now));
     }
     terms
 }
@@ -85,20 +93,27 @@ fn is_back(instance: &Instance, release: &str, releases: &Graph) -> bool {
     versions.is_some_and(|(active, wanted)| active.relation(wanted) == Some(Relation::Newer))
 }
 
-/// What freeze holds an edit by hand up, as a sentence; none where none does. Windows do not: whoever edits is there.
-pub fn frozen(
+/// Every name by which freezes know an establishment: its own, and those of the groupings that list it.
+fn names_of(establishment: &Establishment, all: &[Arc<Establishment>]) -> BTreeSet<String> {
+    let name = establishment.metadata.name.clone().unwrap_or_default();
+    let groupings = grouping::groupings_of(&name, all.iter().map(AsRef::as_ref));
+
+    groupings.into_iter().filter_map(|one| one.metadata.name.clone()).chain([name]).collect()
+}
+
+/// What freeze of one whom an instance serves holds an edit by hand up, as a sentence; none where none does. `names` are those
+/// by which freezes know it. Windows do not hold it: whoever edits is there.
+fn frozen(
     instance: &Instance,
     establishment: Option<&Establishment>,
-    groupings: &BTreeSet<String>,
+    names: &BTreeSet<String>,
     all: &[(String, ChangeFreezeSpec)],
     releases: &Graph,
     release: &str,
     now: Timestamp,
 ) -> Option<String> {
-    let mut names = groupings.clone();
-    names.insert(instance.spec.establishment.clone());
     let time_zone = establishment.map_or("Europe/Paris", |one| one.spec.time_zone.as_str());
-    let target = Target { time_zone, application: &instance.spec.application, establishments: &names };
+    let target = Target { time_zone, application: &instance.spec.application, establishments: names };
     let concerned = all.iter().filter(|(_, freeze)| freezes::concerns(freeze, &target));
     let concerned: Vec<_> = concerned.map(|(name, freeze)| (name.as_str(), freeze)).collect();
     if concerned.is_empty() {

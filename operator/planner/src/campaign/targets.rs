@@ -44,6 +44,8 @@ pub struct Field<'a> {
     pub releases: &'a Graph,
     /// All freezes, by name.
     pub freezes: &'a [(String, ChangeFreezeSpec)],
+    /// The groupings that list each establishment, by its name.
+    pub groupings: &'a HashMap<String, BTreeSet<String>>,
     /// The deferrals of this campaign.
     pub deferrals: &'a [Arc<Deferral>],
     /// What time it is.
@@ -58,10 +60,10 @@ pub struct Candidate<'a> {
     pub labels: Option<&'a BTreeMap<String, String>>,
     /// The Instance; none where it is to be made.
     pub instance: Option<&'a Instance>,
-    /// Whom it serves.
+    /// Whose it is.
     pub establishment: Option<&'a Establishment>,
-    /// The groupings that list its establishment.
-    pub groupings: &'a BTreeSet<String>,
+    /// Those who share it, if it is a grouping's.
+    pub sharers: &'a [Arc<Establishment>],
     /// What the other applications of its establishment run, by application.
     pub neighbours: &'a BTreeMap<String, String>,
     /// The schemes of those applications.
@@ -74,38 +76,30 @@ pub struct Candidate<'a> {
     pub platform: Option<&'a str>,
 }
 
+/// What of one establishment a calendar is made of: its time zone, its windows, and the freezes that concern it.
+type Clock = (String, Vec<Window>, Vec<String>);
+
 /// The calendars of a campaign's targets: many targets share one.
 #[derive(Clone, Default)]
 pub struct Calendars {
-    known: HashMap<(String, Vec<Window>, Vec<String>), u32>,
+    known: HashMap<Vec<Clock>, u32>,
     all: Vec<Result<Calendar, CalendarError>>,
 }
 
 impl Calendars {
-    /// The calendar of a target, by its place.
+    /// The calendar of a target, by its place: open where those of all whom it serves are.
     fn of(&mut self, field: &Field<'_>, candidate: &Candidate<'_>) -> u32 {
-        let none: Vec<Window> = Vec::new();
-        let (zone, own) = candidate
-            .establishment
-            .map_or(("Europe/Paris", &none), |one| (one.spec.time_zone.as_str(), &one.spec.windows));
-        let mut names = candidate.groupings.clone();
-        names.extend(candidate.establishment.and_then(|one| one.metadata.name.clone()));
-        let target = calendar::Target { time_zone: zone, application: &field.spec.application, establishments: &names };
-        let concerns = |(_, freeze): &&(String, ChangeFreezeSpec)| calendar::freezes::concerns(freeze, &target);
-        let freezes: Vec<&(String, ChangeFreezeSpec)> = field.freezes.iter().filter(concerns).collect();
-        let key = (zone.to_owned(), own.clone(), freezes.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>());
+        let all = || whom(candidate).map(|one| names_of(field, one)).zip(whom(candidate));
+        let key: Vec<Clock> = all().map(|(names, one)| clock(field, one, &names)).collect();
         if let Some(known) = self.known.get(&key) {
             return *known;
         }
-        let of_application = field.application.map_or(&none, |application| &application.spec.windows);
-        let windows = [
-            (WindowOwner::Campaign, field.spec.windows.as_slice()),
-            (WindowOwner::Application, of_application.as_slice()),
-            (WindowOwner::Establishment, own.as_slice()),
-        ];
-        let freezes = freezes.iter().map(|(name, spec)| (name.as_str(), spec));
-        self.all.push(Calendar::new(&target, &windows, freezes));
-        let id = u32::try_from(self.all.len() - 1).unwrap_or(u32::MAX);
+
+        let calendars = all().enumerate().map(|(at, (names, one))| calendar(field, one, &names, at == 0));
+        let joined = calendars.reduce(|first, second| Ok(first?.and(second?)));
+        // Its own establishment is always the first of them.
+        self.all.extend(joined);
+        let id = u32::try_from(self.all.len().saturating_sub(1)).unwrap_or(u32::MAX);
         self.known.insert(key, id);
         id
     }
@@ -178,6 +172,61 @@ impl Calendars {
     }
 }
 
+/// Whom a target serves: its own establishment, if that is known, and those who share it.
+fn whom<'a>(candidate: &Candidate<'a>) -> impl Iterator<Item = Option<&'a Establishment>> + use<'a> {
+    std::iter::once(candidate.establishment).chain(candidate.sharers.iter().map(|one| Some(&**one)))
+}
+
+/// Every name by which freezes know an establishment.
+fn names_of(field: &Field<'_>, establishment: Option<&Establishment>) -> BTreeSet<String> {
+    let own = establishment.and_then(|one| one.metadata.name.clone());
+    let groupings = own.as_ref().and_then(|name| field.groupings.get(name));
+
+    groupings.into_iter().flatten().cloned().chain(own.clone()).collect()
+}
+
+/// Whom the calendar of an establishment is for, known by those names.
+fn calendar_target<'a>(
+    field: &'a Field<'_>,
+    establishment: Option<&'a Establishment>,
+    names: &'a BTreeSet<String>,
+) -> calendar::Target<'a> {
+    let time_zone = establishment.map_or("Europe/Paris", |one| one.spec.time_zone.as_str());
+
+    calendar::Target { time_zone, application: &field.spec.application, establishments: names }
+}
+
+/// What the calendar of an establishment is made of.
+fn clock(field: &Field<'_>, establishment: Option<&Establishment>, names: &BTreeSet<String>) -> Clock {
+    let target = calendar_target(field, establishment, names);
+    let windows = establishment.map_or_else(Vec::new, |one| one.spec.windows.clone());
+    let freezes = field.freezes.iter().filter(|(_, freeze)| calendar::freezes::concerns(freeze, &target));
+
+    (target.time_zone.to_owned(), windows, freezes.map(|(name, _)| name.clone()).collect())
+}
+
+/// The calendar of an establishment, with the windows of its campaign and application if they are by its clock.
+fn calendar(
+    field: &Field<'_>,
+    establishment: Option<&Establishment>,
+    names: &BTreeSet<String>,
+    is_own: bool,
+) -> Result<Calendar, CalendarError> {
+    let own = establishment.map_or(&[][..], |one| &one.spec.windows);
+    let of_application = field.application.map_or(&[][..], |application| &application.spec.windows);
+    let mut windows = vec![(WindowOwner::Establishment, own)];
+    if is_own {
+        windows.extend([
+            (WindowOwner::Campaign, field.spec.windows.as_slice()),
+            (WindowOwner::Application, of_application),
+        ]);
+    }
+    windows.sort_by_key(|(whose, _)| *whose);
+
+    let freezes = field.freezes.iter().map(|(name, spec)| (name.as_str(), spec));
+    Calendar::new(&calendar_target(field, establishment, names), &windows, freezes)
+}
+
 fn change(lane: &Lane, release: Option<&str>) -> Change {
     Change { kind: lane.kind, release: release.map(str::to_owned) }
 }
@@ -217,7 +266,7 @@ pub fn place(field: &Field<'_>, calendars: &mut Calendars, candidate: &Candidate
     }
     let lane = lane(field, calendars, candidate);
     if let (Standing::Pending, Some(error)) = (&standing, calendars.unreadable(&lane)) {
-        standing = Standing::Blocked(unreadable(error, candidate.establishment).into());
+        standing = Standing::Blocked(unreadable(error, candidate).into());
     }
 
     let status = candidate.instance.and_then(|instance| instance.status.as_ref());
@@ -285,11 +334,16 @@ fn too_long(field: &Field<'_>, candidate: &Candidate<'_>) -> Option<String> {
 }
 
 /// Whose calendar cannot be read, and why, as a sentence.
-fn unreadable(error: &CalendarError, establishment: Option<&Establishment>) -> String {
-    let is_its =
+fn unreadable(error: &CalendarError, candidate: &Candidate<'_>) -> String {
+    let is_somebodys =
         matches!(error, CalendarError::TimeZone(_) | CalendarError::Time { whose: WindowOwner::Establishment, .. });
-    match establishment.and_then(|one| one.metadata.name.as_deref()).filter(|_| is_its) {
-        Some(name) => format!("the calendar of Establishment {name} cannot be read: {error}"),
+    let name = candidate.establishment.and_then(|one| one.metadata.name.as_deref()).filter(|_| is_somebodys);
+
+    match name {
+        Some(name) if candidate.sharers.is_empty() => {
+            format!("the calendar of Establishment {name} cannot be read: {error}")
+        }
+        Some(name) => format!("the calendar of Establishment {name}, or of one who shares it, cannot be read: {error}"),
         None => format!("its calendar cannot be read: {error}"),
     }
 }
@@ -424,7 +478,7 @@ pub fn unmet(
     })
 }
 
-/// Until when its establishment has deferred it, within what the campaign allows. Before its wave began nothing does.
+/// Until when those whom it serves have deferred it, within what the campaign allows. Before its wave began nothing does.
 fn deferred(field: &Field<'_>, wave: &str, candidate: &Candidate<'_>) -> Option<Timestamp> {
     let began = waves::started_at(field.status, wave)?;
     Some(wish(field, candidate)?.min(latest_deferral(field.spec, began)?))
@@ -435,19 +489,19 @@ pub fn latest_deferral(spec: &CampaignSpec, began: Timestamp) -> Option<Timestam
     began.checked_add(rehearsal::days(spec.max_deferral_days)).ok()
 }
 
-/// Until when its establishment wishes it deferred; none where it does not, or where none is.
+/// Until when those whom it serves wish it deferred, the last of them; none where nobody does, or where none is.
 pub fn wish(field: &Field<'_>, candidate: &Candidate<'_>) -> Option<Timestamp> {
     if field.spec.max_deferral_days == 0 || field.release.is_some_and(|release| release.spec.security) {
         return None;
     }
-    let establishment = candidate.establishment?;
-    let name = establishment.metadata.name.as_deref()?;
-    let counts = |deferral: &&Arc<Deferral>| {
-        deferral.spec.establishment == name
+    let is_by = |deferral: &Deferral, one: &Establishment| {
+        one.metadata.name.as_ref() == Some(&deferral.spec.establishment)
             && deferral.spec.campaign == field.name
-            && establishment.spec.namespace.is_some()
-            && deferral.metadata.namespace == establishment.spec.namespace
+            && one.spec.namespace.is_some()
+            && deferral.metadata.namespace == one.spec.namespace
     };
+
+    let counts = |deferral: &&Arc<Deferral>| whom(candidate).flatten().any(|one| is_by(deferral, one));
     field.deferrals.iter().filter(counts).map(|deferral| deferral.spec.until.0).max()
 }
 
@@ -464,6 +518,7 @@ mod tests {
         release: Release,
         establishment: Establishment,
         instance: Instance,
+        sharers: Vec<Arc<Establishment>>,
         neighbours: BTreeMap<String, String>,
     }
 
@@ -500,6 +555,7 @@ mod tests {
                 establishment: read("Establishment", "tahiti",
                     &json!({"displayName": "T", "timeZone": "Pacific/Tahiti", "namespace": "tahiti-people"})),
                 instance,
+                sharers: Vec::new(),
                 neighbours: BTreeMap::new(),
             }
         }
@@ -520,6 +576,7 @@ mod tests {
                 release: Some(&self.release),
                 releases: &releases,
                 freezes: &self.freezes,
+                groupings: &HashMap::new(),
                 deferrals: &self.deferrals,
                 now: "2026-06-10T12:00:00Z".parse().unwrap(),
             };
@@ -528,7 +585,7 @@ mod tests {
                 labels: None,
                 instance: Some(&self.instance),
                 establishment: Some(&self.establishment),
-                groupings: &BTreeSet::new(),
+                sharers: &self.sharers,
                 neighbours: &self.neighbours,
                 schemes: &|_| Some(gotocloud_api::version::VersionScheme::Dotted),
                 owner: None,
@@ -588,6 +645,49 @@ mod tests {
         world.release.spec.security = false;
         world.deferrals = deferral("somebody-else", "2026-06-05T00:00:00Z");
         assert_eq!(until(&world), None);
+    }
+
+    #[test]
+    fn one_that_is_shared_waits_for_the_windows_of_all_whom_it_serves_each_by_their_own_clock() {
+        let mut world = World::new();
+        // 22:00 to 05:00 in Papeete is 08:00 to 15:00 UTC; noon to two in Paris is 10:00 to 12:00 UTC.
+        let windows = json!([{"from": "12:00", "to": "14:00"}]);
+        let spec = json!({"displayName": "P", "timeZone": "Europe/Paris", "windows": windows});
+        world.sharers = vec![Arc::new(read("Establishment", "paris", &spec))];
+        assert!(matches!(world.opening("2026-06-11T09:59:00Z"), Opening::Closed(Some(_))), "only Papeete is open");
+        assert_eq!(world.opening("2026-06-11T10:00:00Z"), Opening::Open);
+        assert!(matches!(world.opening("2026-06-11T12:00:00Z"), Opening::Closed(Some(_))));
+    }
+
+    #[test]
+    fn one_that_is_shared_waits_for_the_freezes_of_all_whom_it_serves() {
+        let mut world = World::new();
+        let spec = json!({"displayName": "P", "timeZone": "Europe/Paris"});
+        world.sharers = vec![Arc::new(read("Establishment", "paris", &spec))];
+        let freeze = json!({"reason": "the registrations", "establishments": ["paris"],
+            "period": {"yearly": {"from": "06-01", "until": "08-31"}}});
+        world.freezes = vec![("summer".into(), serde_json::from_value(freeze).unwrap())];
+        assert!(matches!(world.opening("2026-06-11T10:00:00Z"), Opening::Closed(Some(_))));
+    }
+
+    #[test]
+    fn one_that_is_shared_is_deferred_until_the_last_wish_of_those_whom_it_serves() {
+        let mut world = World::new();
+        let spec = json!({"displayName": "P", "timeZone": "Europe/Paris", "namespace": "paris-people"});
+        world.sharers = vec![Arc::new(read("Establishment", "paris", &spec))];
+        let deferral = |of: &str, namespace: &str, until: &str| {
+            let spec = json!({"establishment": of, "campaign": "c", "until": until, "reason": "exams"});
+            let mut deferral: Deferral = read("Deferral", "d", &spec);
+            deferral.metadata.namespace = Some(namespace.into());
+            Arc::new(deferral)
+        };
+        world.deferrals = vec![
+            deferral("tahiti", "tahiti-people", "2026-06-05T00:00:00Z"),
+            deferral("paris", "paris-people", "2026-06-07T00:00:00Z"),
+            deferral("paris", "tahiti-people", "2026-06-09T00:00:00Z"),
+        ];
+        let until = world.look(|target, _| target.deferred_until.map(|until| until.to_string()));
+        assert_eq!(until.as_deref(), Some("2026-06-07T00:00:00Z"));
     }
 
     #[test]

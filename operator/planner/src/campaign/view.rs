@@ -12,7 +12,7 @@ use super::{
     targets::{self, Calendars, Candidate, Field, place},
     waves,
 };
-use crate::{calendar::LOOK_AHEAD, inputs, path::Graph, rehearsal, simulate::Schedule};
+use crate::{calendar::LOOK_AHEAD, grouping, inputs, path::Graph, rehearsal, simulate::Schedule};
 use gotocloud_api::{
     Application, Approval, Campaign, CampaignStatus, ChangeFreezeSpec, Deferral, Establishment, Instance, Release,
     campaign::{Finding, LateEnd},
@@ -390,8 +390,7 @@ impl View {
         let application = objects.application(&campaign.spec.application);
         let instance = candidate.instance.as_deref();
         let establishment = candidate.establishment.as_deref();
-        let none = BTreeSet::new();
-        let listed = establishment.and_then(|one| self.ground.groupings.get(one.metadata.name.as_deref()?));
+        let sharers = sharers(establishment, &campaign.spec.application, objects);
         let has_requirements = self.ground.release.as_ref().is_some_and(|release| !release.spec.requires.is_empty());
         let neighbours = match instance {
             Some(instance) if has_requirements => objects.running_beside(instance),
@@ -411,6 +410,7 @@ impl View {
             release: self.ground.release.as_deref(),
             releases: &self.ground.releases,
             freezes: &self.ground.freezes,
+            groupings: &self.ground.groupings,
             deferrals: &self.ground.deferrals,
             now: self.now,
         };
@@ -420,7 +420,7 @@ impl View {
             labels: candidate.labels.as_ref(),
             instance,
             establishment,
-            groupings: listed.unwrap_or(&none),
+            sharers: &sharers,
             neighbours: &neighbours,
             schemes: &|application| objects.application(application).map(|one| one.spec.version_scheme),
             owner: instance.and_then(|one| ownership::owner(one.metadata.managed_fields.as_deref(), written)),
@@ -549,6 +549,16 @@ fn groupings(objects: &dyn Objects) -> HashMap<String, BTreeSet<String>> {
         }
     }
     groupings
+}
+
+/// Those who share an establishment's instance of an application, as far as they are Establishments.
+pub(super) fn sharers(
+    establishment: Option<&Establishment>,
+    application: &str,
+    objects: &dyn Objects,
+) -> Vec<Arc<Establishment>> {
+    let names = establishment.into_iter().flat_map(|one| grouping::sharers(one, application));
+    names.filter_map(|name| objects.establishment(name)).collect()
 }
 
 /// All that could be a target.
