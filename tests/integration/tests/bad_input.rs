@@ -359,7 +359,7 @@ fn five_hundred_edits_at_once_end_at_the_last_and_keep_nobody_waiting(fleet: &mu
 fn those_who_are_stalled_cost_nothing(fleet: &mut Fleet) {
     let all = fleet.list(INSTANCES, HUB, "");
     let stalled = all.iter().filter(|one| condition(one, "Stalled").is_some()).count();
-    assert!(stalled >= 8, "{stalled} are stalled");
+    assert!(stalled >= 6, "{stalled} are stalled");
     std::thread::sleep(Duration::from_secs(3));
     let events = fleet.list("events.k8s.io/v1/events", HUB, "").len();
     let before = (
