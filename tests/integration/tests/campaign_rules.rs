@@ -405,6 +405,46 @@ fn what_a_person_changes_on_a_server_counts_there_too(fleet: &mut Fleet) {
     end(fleet, "beside");
 }
 
+fn a_write_that_a_policy_refuses_is_told_in_its_words_and_holds_up_nobody_else(fleet: &mut Fleet) {
+    publish(fleet, "5.0", json!({}));
+    let api = "admissionregistration.k8s.io/v1";
+    let rules = json!([{"apiGroups": ["gotocloud.amue.fr"], "apiVersions": ["*"], "operations": ["UPDATE"], "resources": ["instances"]}]);
+    let asks = "object.metadata.name != 'app-s1' || !has(object.spec.release) || object.spec.release != 'app-5.0'";
+    let policy = json!({"apiVersion": api, "kind": "ValidatingAdmissionPolicy", "metadata": {"name": "not-s1"}, "spec": {
+        "matchConstraints": {"resourceRules": rules},
+        "validations": [{"expression": asks, "message": "the thesis week of s1 is sacred"}]}});
+    let binding = json!({"apiVersion": api, "kind": "ValidatingAdmissionPolicyBinding", "metadata": {"name": "not-s1"},
+        "spec": {"policyName": "not-s1", "validationActions": ["Deny"]}});
+    fleet.apply(&policy).unwrap();
+    fleet.apply(&binding).unwrap();
+    let release = json!({"spec": {"release": "app-5.0"}}).to_string();
+    let attempt = ["patch", "instance", "app-s1", "-n", HUB, "--type=merge", "--dry-run=server", "-p", &release];
+    eventually(PATIENCE, "the policy holds", || {
+        fleet.kubectl(&attempt).map_or_else(|_| Ok(()), |_| Err(String::new()))
+    });
+
+    let of = wave(json!({ "names": servers() }), json!({"maxFailures": 1}));
+    fleet.apply(&upgrade("forbidden", "5.0", of, json!({}))).unwrap();
+    let done = |count: usize| move |status: &Value| status["counts"]["done"] == count;
+    let told = until(fleet, "forbidden", "all others are done", done(ON_SERVER - 1));
+    assert!(told["waves"][0]["waitsFor"].to_string().contains("the thesis week of s1 is sacred"), "{told}");
+    let of_it = |status: &Value| {
+        let decisions = status["decisions"].as_array().cloned().unwrap_or_default();
+        decisions.iter().filter(|one| one.to_string().contains("sacred")).count()
+    };
+    assert_eq!(of_it(&told), 1, "{told}");
+
+    // It is tried again by itself, and told no more until it goes through.
+    std::thread::sleep(Duration::from_secs(8));
+    assert_eq!(of_it(&status(fleet, "forbidden")), 1);
+    for kind in ["validatingadmissionpolicybindings", "validatingadmissionpolicies"] {
+        fleet.delete(&format!("{api}/{kind}"), "", "not-s1").unwrap();
+    }
+    until(fleet, "forbidden", "Completed", is("Completed"));
+    assert_eq!(version(fleet, "app-s1"), "5.0");
+    end(fleet, "forbidden");
+}
+
 fleet_tests!(
     "it-campaign-rules",
     |spec| spec,
@@ -420,5 +460,6 @@ fleet_tests!(
         a_target_that_serves_many_establishments_counts_as_many,
         a_campaign_says_when_it_will_be_done_and_when_that_is_too_late,
         what_a_person_changes_on_a_server_counts_there_too,
+        a_write_that_a_policy_refuses_is_told_in_its_words_and_holds_up_nobody_else,
     ]
 );
