@@ -9,7 +9,7 @@ use crate::{
     gates::Gatekeeper,
     health::Watches,
     metrics::Metrics,
-    observe::Observation,
+    observe::{look, observe},
 };
 use gotocloud_api::{Instance, conditions::Reason, names, rehearsal::RehearsalPhase, upgrade::UpgradePhase};
 use gotocloud_planner::{
@@ -17,6 +17,7 @@ use gotocloud_planner::{
     campaign::terms::look_again,
     database::Assured,
     instance::{self, Failure, Outcome, Report},
+    observation::Observation,
     plan::DatabaseRequest,
     rehearsal,
     removals::{Ledger, Removal, SETTLE},
@@ -162,12 +163,6 @@ impl Context {
         }
     }
 
-    fn observe(&self, who: &InstanceRef, instance: Arc<Instance>) -> Observation {
-        let gates = self.gates.reading(who, &instance, &self.catalogue);
-        let now = self.clock.now();
-        Observation::new(instance, &self.catalogue, self.served(), Arc::clone(&self.operator), gates, now)
-    }
-
     /// Writes an event about an object; one that cannot be written is lost, and that is logged.
     pub async fn publish(&self, about: &ObjectReference, action: &str, is_warning: bool, reason: String, note: &str) {
         let event = Event {
@@ -269,15 +264,17 @@ async fn pass(context: &Context, who: &InstanceRef, instance: Arc<Instance>) -> 
     let begun = Instant::now();
     let decided_by = context.clock.now();
     may_be_deleted(context, &instance)?;
-    let children = &context.executor.cluster.children;
+
+    let served = context.served();
     let assured = context.memory().by_instance.get(who).and_then(|one| one.database_assured.clone());
     let assured = assured.map(|(_, assured)| assured);
-    let mut observation = context.observe(who, Arc::clone(&instance));
+    let mut observation = observe(context, Arc::clone(&instance));
     (observation.migration_log, observation.rehearsal_log) = logs(context, who, &instance).await;
     if observation.asks_for_quiet() {
         observation.writers = Some(context.executor.writers(&names::workload_namespace(&who.name)).await?);
     }
-    let mut snapshot = observation.snapshot(observation.look(children), None, assured.as_ref());
+
+    let mut snapshot = observation.snapshot(look(context, &instance, &served, assured.as_ref()));
     let mut plan = instance::plan(&snapshot);
 
     if let Verdict::NeedsPinned(key) = &plan.verdict {
@@ -325,7 +322,7 @@ async fn pass(context: &Context, who: &InstanceRef, instance: Arc<Instance>) -> 
         context.memory().by_instance.entry(who.clone()).or_default().database_assured = Some(assured.clone());
     }
     let assured_now = done.database_assured.as_ref().map(|(_, assured)| assured).or(assured.as_ref());
-    let after = observation.snapshot(observation.look(children), None, assured_now);
+    let after = observation.snapshot(look(context, &instance, &served, assured_now));
     let outcome = Outcome {
         failure,
         applied: after.children.iter().map(|child| (child.key.clone(), child.applied.to_string())).collect(),

@@ -24,11 +24,14 @@ pub fn groupings_of<'a>(
     establishment: &str,
     all: impl IntoIterator<Item = &'a Establishment>,
 ) -> Vec<&'a Establishment> {
-    let lists = |grouping: &Grouping| grouping.members.iter().any(|member| member.name == establishment);
-    all.into_iter()
-        // One that lists itself says nothing by it.
-        .filter(|one| grouping_name(one) != establishment && one.spec.grouping.as_ref().is_some_and(lists))
-        .collect()
+    all.into_iter().filter(|one| lists(one, establishment)).collect()
+}
+
+/// Is `one` a grouping that lists `establishment` as a member? One that lists itself says nothing by it.
+pub fn lists(one: &Establishment, establishment: &str) -> bool {
+    let is_listed = |grouping: &Grouping| grouping.members.iter().any(|member| member.name == establishment);
+
+    grouping_name(one) != establishment && one.spec.grouping.as_ref().is_some_and(is_listed)
 }
 
 /// Where `establishment` stands for `application`, given the groupings that list it: in at most one.

@@ -13,6 +13,7 @@
 //!            report        conditions, inventory, events                       instance/report.rs, standing.rs
 //! ```
 //!
+//! Of what a `Snapshot` consists is said in `observation`, whatever world is observed.
 //! What is on a database server is judged from what the server says: `database` (whose it is, and what is to be done).
 //!
 //! Rules that concern the whole fleet: `removals` (how much may go at once), `fleet` (counts), `concern` (whom a change concerns), `retry` (when to try again),
@@ -30,6 +31,7 @@ pub mod health;
 pub mod inputs;
 pub mod instance;
 pub mod objects;
+pub mod observation;
 pub mod ownership;
 pub mod path;
 pub mod plan;

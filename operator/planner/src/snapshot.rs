@@ -11,7 +11,7 @@ use crate::{
 use gotocloud_api::{Application, Establishment, Instance, Platform, Release, names};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// All that decides about one Instance, as it was observed.
+/// All that decides about one Instance, as it was observed: made by [`crate::observation::Observation::snapshot`].
 #[derive(Clone, Debug)]
 pub struct Snapshot<'a> {
     /// The Instance.

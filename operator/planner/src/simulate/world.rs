@@ -9,24 +9,28 @@ use crate::{
     },
     grouping,
     instance::own_labels,
+    observation::Directory,
     path::Graph,
 };
 use gotocloud_api::{
-    Application, Approval, Campaign, ChangeFreeze, ChangeFreezeSpec, Deferral, Establishment, Instance, Release, Stage,
+    Application, Approval, Campaign, ChangeFreeze, ChangeFreezeSpec, Deferral, Establishment, Instance, Platform,
+    Release, Stage,
     instance::{InstanceStatus, RunningRelease},
 };
 use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde_json::Value;
 use std::{
     collections::{BTreeMap, HashMap},
     sync::Arc,
 };
 
-/// The objects of a fleet.
+/// The objects of a fleet. Where no watch shows them, it is also what Instances are observed by.
 #[derive(Clone, Debug, Default)]
 pub struct World {
     applications: BTreeMap<String, Arc<Application>>,
     releases: BTreeMap<String, Arc<Release>>,
+    platforms: BTreeMap<String, Arc<Platform>>,
     establishments: BTreeMap<String, Arc<Establishment>>,
     instances: BTreeMap<(String, String), Arc<Instance>>,
     freezes: BTreeMap<String, ChangeFreezeSpec>,
@@ -263,4 +267,53 @@ impl Objects for World {
         };
         self.instances.values().filter(is_beside).filter_map(version).collect()
     }
+}
+
+impl Directory for World {
+    fn objects(&self) -> &dyn Objects {
+        self
+    }
+
+    fn platform(&self, name: &str) -> Option<Arc<Platform>> {
+        self.platforms.get(name).cloned()
+    }
+
+    fn of_establishment(&self, name: &str) -> Vec<Arc<Instance>> {
+        self.instances.values().filter(|one| one.spec.establishment == name).cloned().collect()
+    }
+}
+
+impl Extend<Application> for World {
+    fn extend<All: IntoIterator<Item = Application>>(&mut self, all: All) {
+        self.applications.extend(all.into_iter().map(|one| (name(&one.metadata), Arc::new(one))));
+    }
+}
+
+impl Extend<Release> for World {
+    fn extend<All: IntoIterator<Item = Release>>(&mut self, all: All) {
+        self.releases.extend(all.into_iter().map(|one| (name(&one.metadata), Arc::new(one))));
+    }
+}
+
+impl Extend<Platform> for World {
+    fn extend<All: IntoIterator<Item = Platform>>(&mut self, all: All) {
+        self.platforms.extend(all.into_iter().map(|one| (name(&one.metadata), Arc::new(one))));
+    }
+}
+
+impl Extend<Establishment> for World {
+    fn extend<All: IntoIterator<Item = Establishment>>(&mut self, all: All) {
+        self.establishments.extend(all.into_iter().map(|one| (name(&one.metadata), Arc::new(one))));
+    }
+}
+
+impl Extend<Instance> for World {
+    fn extend<All: IntoIterator<Item = Instance>>(&mut self, all: All) {
+        let key = |one: &Instance| (one.metadata.namespace.clone().unwrap_or_default(), name(&one.metadata));
+        self.instances.extend(all.into_iter().map(|one| (key(&one), Arc::new(one))));
+    }
+}
+
+fn name(metadata: &ObjectMeta) -> String {
+    metadata.name.clone().unwrap_or_default()
 }
