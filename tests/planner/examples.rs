@@ -11,62 +11,55 @@ use gotocloud_api::{
 };
 use gotocloud_planner::{
     Kind, Object, Plan, Snapshot, Verdict,
-    grouping::groupings_of,
-    inputs::{platform_name, resolve},
+    inputs::resolve,
     instance::plan,
-    path::Graph,
+    observation::{Observation, Sight},
     render::{Surroundings, render},
-    snapshot::{NamespaceHolder, OperatorIdentity, Way},
+    simulate,
+    snapshot::{NamespaceHolder, OperatorIdentity},
+    upgrade::Gates,
 };
+use jiff::Timestamp;
 use serde_json::Value;
-use std::collections::BTreeSet;
+use std::sync::Arc;
 
-/// What a new cluster that serves every optional kind shows of `instance`.
-fn snapshot<'a>(
-    examples: &'a Examples,
-    instance: &'a Instance,
-    served: &'a BTreeSet<Kind>,
-    operator: &'a OperatorIdentity,
-    releases: &'a Graph,
-) -> Snapshot<'a> {
-    let spec = &instance.spec;
-    let establishment = examples.establishments.get(&spec.establishment);
-    let is_neighbour = |other: &&Instance| {
-        other.spec.establishment == spec.establishment && other.metadata.name != instance.metadata.name
-    };
-    let neighbours = examples.instances.values().filter(is_neighbour);
-    Snapshot {
-        instance,
-        application: examples.applications.get(&spec.application),
-        release: spec.release.as_ref().and_then(|name| examples.releases.get(name)),
-        establishment,
-        platform: platform_name(instance, establishment).and_then(|name| examples.platforms.get(name)),
-        groupings: groupings_of(&spec.establishment, examples.establishments.values()),
-        neighbours: neighbours.map(|other| (other, examples.applications.get(&other.spec.application))).collect(),
-        platform_load: 0,
-        namespace: NamespaceHolder::Nobody,
-        children: Vec::new(),
-        served,
-        pinned: None,
-        database_assured: None,
-        operator,
-        writers: None,
-        way: Way::open(releases),
-    }
+/// The examples, as what snapshots are made from.
+fn directory(examples: &Examples) -> simulate::World {
+    let mut directory = simulate::World::default();
+    directory.extend(examples.applications.values().cloned());
+    directory.extend(examples.releases.values().cloned());
+    directory.extend(examples.platforms.values().cloned());
+    directory.extend(examples.establishments.values().cloned());
+    directory.extend(examples.instances.values().cloned());
+    directory
 }
 
-fn with_plan(examples: &Examples, instance: &Instance, look: impl FnOnce(&Plan<'_>)) {
-    let (served, operator) = (Kind::ALL.into(), OperatorIdentity::default());
-    look(&plan(&snapshot(examples, instance, &served, &operator, &Graph::default())));
+/// What a new cluster that serves every optional kind shows of `instance`.
+fn with_snapshot<T>(directory: &simulate::World, instance: &Instance, look: impl FnOnce(&Snapshot<'_>) -> T) -> T {
+    let served = Kind::ALL.into();
+    let operator = OperatorIdentity::default();
+    let observation = Observation::of(Arc::new(instance.clone()), directory, Gates::True, Timestamp::UNIX_EPOCH);
+
+    look(&observation.snapshot(Sight {
+        namespace: NamespaceHolder::Nobody,
+        children: Vec::new(),
+        served: &served,
+        pinned: None,
+        database_assured: None,
+        operator: &operator,
+    }))
+}
+
+fn with_plan(directory: &simulate::World, instance: &Instance, look: impl FnOnce(&Plan<'_>)) {
+    with_snapshot(directory, instance, |snapshot| look(&plan(snapshot)));
 }
 
 /// All objects `instance` is made of, those that wait for its database too.
-fn objects(examples: &Examples, instance: &Instance) -> Vec<Object> {
-    let (served, operator) = (Kind::ALL.into(), OperatorIdentity::default());
-    let releases = Graph::default();
-    let snapshot = snapshot(examples, instance, &served, &operator, &releases);
-    let surroundings = Surroundings { neighbours: &snapshot.neighbours, operator: &operator };
-    let rendered = resolve(&snapshot).and_then(|inputs| render(&inputs, &surroundings));
+fn objects(directory: &simulate::World, instance: &Instance) -> Vec<Object> {
+    let rendered = with_snapshot(directory, instance, |snapshot| {
+        let surroundings = Surroundings { neighbours: &snapshot.neighbours, operator: snapshot.operator };
+        resolve(snapshot).and_then(|inputs| render(&inputs, &surroundings))
+    });
     rendered.unwrap_or_else(|refusal| panic!("{}: {refusal}", described(instance))).objects
 }
 
@@ -77,16 +70,18 @@ fn of_kind(objects: &[Object], kind: Kind) -> impl Iterator<Item = &Value> {
 #[test]
 fn every_instance_of_the_fleet_can_run() {
     let examples = Examples::read();
+    let directory = directory(&examples);
     for (name, instance) in &examples.instances {
-        with_plan(&examples, instance, |plan| assert_eq!(plan.verdict, Verdict::Proceed, "{name}"));
+        with_plan(&directory, instance, |plan| assert_eq!(plan.verdict, Verdict::Proceed, "{name}"));
     }
 }
 
 #[test]
 fn the_instance_of_a_grouping_of_schools_names_them_and_the_ministry() {
     let examples = Examples::read();
+    let directory = directory(&examples);
     for name in ["pegase-culture-architecture", "pegase-culture-art"] {
-        with_plan(&examples, &examples.instances[name], |plan| {
+        with_plan(&directory, &examples.instances[name], |plan| {
             let membership = plan.inputs.as_ref().map(|inputs| &inputs.membership);
             assert_eq!(membership.and_then(|it| it.grouping.as_deref()), Some("ministere-culture"), "{name}");
             assert_eq!(membership.map(|it| it.members.len()), Some(14), "{name}");
@@ -97,7 +92,8 @@ fn the_instance_of_a_grouping_of_schools_names_them_and_the_ministry() {
 #[test]
 fn a_member_of_unir_is_known_by_it_and_shares_with_nobody() {
     let examples = Examples::read();
-    with_plan(&examples, &examples.instances["pegase-rennes-2"], |plan| {
+    let directory = directory(&examples);
+    with_plan(&directory, &examples.instances["pegase-rennes-2"], |plan| {
         let metadata = plan.metadata.as_ref().map(|metadata| &metadata.labels);
         assert_eq!(metadata.and_then(|labels| labels.get(names::LABEL_GROUPING)).map(String::as_str), Some("unir"));
         assert_eq!(plan.inputs.as_ref().map(|inputs| inputs.membership.members.len()), Some(0));
@@ -112,8 +108,10 @@ fn pegase_calls_the_sinaps_of_its_establishment() {
         let namespace = Some(names::workload_namespace(name));
         instance.status = Some(InstanceStatus { namespace, ..InstanceStatus::default() });
     }
+    let directory = directory(&examples);
+
     let mentions = |instance: &str, namespace: &str| {
-        let objects = objects(&examples, &examples.instances[instance]);
+        let objects = objects(&directory, &examples.instances[instance]);
         of_kind(&objects, Kind::NetworkPolicy).any(|policy| policy.to_string().contains(namespace))
     };
     assert!(mentions("pegase-poitiers", "gtc-sinaps-poitiers"));
@@ -151,8 +149,9 @@ fn described(instance: &Instance) -> String {
 #[test]
 fn every_release_can_run_in_every_size_and_stage_on_every_platform() {
     let examples = Examples::read();
+    let directory = directory(&examples);
     for instance in everything(&examples) {
-        with_plan(&examples, &instance, |plan| assert_eq!(plan.verdict, Verdict::Proceed, "{}", described(&instance)));
+        with_plan(&directory, &instance, |plan| assert_eq!(plan.verdict, Verdict::Proceed, "{}", described(&instance)));
     }
 }
 
@@ -160,8 +159,9 @@ fn every_release_can_run_in_every_size_and_stage_on_every_platform() {
 #[test]
 fn every_quota_holds_what_the_autoscaler_may_ask_for() {
     let examples = Examples::read();
+    let directory = directory(&examples);
     for instance in everything(&examples) {
-        let objects = objects(&examples, &instance);
+        let objects = objects(&directory, &instance);
         let [pods, cpu, memory] = most(&objects);
         let hard = of_kind(&objects, Kind::ResourceQuota).next().map(|quota| &quota["spec"]["hard"]);
         let limit = |what: &str| hard.map_or(0, |hard| thousandths(&hard[what]));

@@ -75,22 +75,6 @@ pub struct Way<'a> {
     pub rehearsal_log: String,
 }
 
-impl<'a> Way<'a> {
-    /// Nothing is under way, and what begins is gone as an edit by hand is.
-    pub fn open(releases: &'a Graph) -> Self {
-        let (migration_log, rehearsal_log) = (String::new(), String::new());
-        Self {
-            releases,
-            ahead: Vec::new(),
-            rehearsed: None,
-            terms: Terms::default(),
-            gates: Gates::True,
-            migration_log,
-            rehearsal_log,
-        }
-    }
-}
-
 /// Who holds the namespace an Instance needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NamespaceHolder {

@@ -4,19 +4,25 @@ use super::fleet::{Fleet, parameters, wait_for};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use gotocloud_api::names;
 use gotocloud_planner::{
-    Kind, ObjectKey, Plan, Snapshot, Step, Verdict, fingerprint,
+    Kind, ObjectKey, Plan, Step, Verdict, fingerprint,
     health::{Health, assess},
     instance::plan,
-    path::Graph,
-    snapshot::{NamespaceHolder, Observed, OperatorIdentity, Way},
+    observation::{Observation, Sight},
+    simulate::World,
+    snapshot::{NamespaceHolder, Observed, OperatorIdentity},
+    upgrade::Gates,
 };
+use jiff::Timestamp;
 use kube::{
     Api, Client,
     api::{ApiResource, DynamicObject, Patch},
 };
 use rand::{Rng as _, distr::Alphanumeric};
 use serde_json::{Value, json};
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 /// The objects of every instance, by the operator's own planner.
 pub fn objects(fleet: &Fleet) -> anyhow::Result<Vec<Vec<(ObjectKey, Value)>>> {
@@ -29,30 +35,28 @@ pub fn objects(fleet: &Fleet) -> anyhow::Result<Vec<Vec<(ObjectKey, Value)>>> {
         instance_cluster_role: gotocloud_harness::operator::CLUSTER_ROLE.into(),
         installation: "bench".into(),
     };
-    let releases = Graph::default();
-    let instances = fleet.instances.iter().zip(&fleet.establishments);
+    let mut world = World::default();
+    world.extend([fleet.application.clone()]);
+    world.extend([fleet.release.clone()]);
+    world.extend([fleet.platform.clone()]);
+    world.extend(fleet.establishments.iter().cloned());
+    world.extend(fleet.instances.iter().cloned());
+
+    let instances = fleet.instances.iter().cloned().map(Arc::new);
     instances
-        .map(|(instance, establishment)| {
-            let namespace = names::workload_namespace(gotocloud_planner::inputs::name_of(instance));
-            let mut snapshot = Snapshot {
-                instance,
-                application: Some(&fleet.application),
-                release: Some(&fleet.release),
-                establishment: Some(establishment),
-                platform: Some(&fleet.platform),
-                groupings: Vec::new(),
-                neighbours: Vec::new(),
-                platform_load: 0,
+        .map(|instance| {
+            let namespace = names::workload_namespace(gotocloud_planner::inputs::name_of(&instance));
+            let observation = Observation::of(instance, &world, Gates::True, Timestamp::now());
+            let mut snapshot = observation.snapshot(Sight {
                 namespace: NamespaceHolder::Nobody,
                 children: Vec::new(),
                 served: &served,
                 pinned: None,
                 database_assured: None,
                 operator: &operator,
-                writers: None,
-                way: Way::open(&releases),
-            };
+            });
             let mut objects = applied(&plan(&snapshot))?;
+
             // Once the database is there, the pods follow.
             snapshot.children = vec![Observed {
                 key: ObjectKey::new(Kind::Cluster, &namespace, gotocloud_planner::render::DATABASE_CLUSTER),
@@ -63,6 +67,7 @@ pub fn objects(fleet: &Fleet) -> anyhow::Result<Vec<Vec<(ObjectKey, Value)>>> {
                 is_scaled: false,
                 uid: "".into(),
             }];
+
             let known: BTreeSet<_> = objects.iter().map(|(key, _)| key.clone()).collect();
             objects.extend(applied(&plan(&snapshot))?.into_iter().filter(|(key, _)| !known.contains(key)));
             Ok(objects)
