@@ -7,7 +7,8 @@
 //!              │
 //!            revision      what its pods stay pinned to until a consent        revision.rs
 //!              │
-//!  Snapshot ─▶ plan ─▶ Plan { steps, why }                                     instance/planning.rs, deletion.rs
+//!  Snapshot ─▶ plan ─▶ Plan { steps, why }                                     instance/planning.rs, pinning.rs,
+//!                        │                                                     upgrading.rs, steps.rs, deletion.rs
 //!                        │  (the shell carries it out)
 //!                        ▼
 //!            report        conditions, inventory, events                       instance/report.rs, standing.rs

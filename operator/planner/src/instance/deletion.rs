@@ -2,7 +2,8 @@
 
 use super::{
     on_the_way,
-    planning::{has_finalizer, is_its_database, nothing},
+    planning::{has_finalizer, nothing},
+    steps::is_its_database,
 };
 use crate::{
     health::Health,

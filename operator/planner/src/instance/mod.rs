@@ -4,10 +4,13 @@ mod conditions;
 mod deletion;
 mod events;
 mod on_the_way;
+mod pinning;
 mod planning;
 mod rehearsing;
 mod report;
 mod standing;
+mod steps;
+mod upgrading;
 
 pub use events::Event;
 pub use on_the_way::attested_from;

@@ -2,9 +2,9 @@
 
 use super::{
     conditions::{Judged, find},
-    planning::record,
     report::Outcome,
     standing::{parts, workload},
+    upgrading::record,
 };
 use crate::{
     health::Health,
