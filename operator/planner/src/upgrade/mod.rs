@@ -13,15 +13,19 @@
 //! one what it had decided. What is done in a phase follows from the record alone: which release the pods run
 //! ([`active`]), whether a backup or a migration is asked for ([`wants`]).
 
+mod beginning;
+mod course;
 #[cfg(test)]
 mod exits;
 mod machine;
+mod record;
 #[cfg(test)]
 mod tests;
 mod writers;
 
-pub use machine::{Backup, Course, Gates, Migration, Releases, Seen, Terms, next};
-pub(crate) use machine::{is_half_way, terms_of};
+pub use course::{Backup, Course, Gates, Migration, Releases, Seen, Terms};
+pub use machine::next;
+pub(crate) use record::{is_half_way, terms_of};
 pub use writers::writers;
 
 use gotocloud_api::{
@@ -68,7 +72,7 @@ pub fn active(instance: &Instance) -> Option<&str> {
 pub fn data_is_of(instance: &Instance) -> Option<String> {
     let status = instance.status.as_ref()?;
     let has_begun = status.upgrade.is_some() || status.release.is_some() || status.revision.is_some();
-    let is_half_moved = |way: &&UpgradeStatus| machine::is_half_way(way) || way.phase == UpgradePhase::Migrate;
+    let is_half_moved = |way: &&UpgradeStatus| is_half_way(way) || way.phase == UpgradePhase::Migrate;
 
     match status.upgrade.as_ref().filter(is_half_moved) {
         Some(way) => Some(format!("{} half moved to {}", way.step_start(), way.step_end())),
@@ -85,7 +89,7 @@ pub fn record<'i>(
 ) -> Option<Cow<'i, UpgradeStatus>> {
     let record = instance.status.as_ref()?.upgrade.as_ref()?;
 
-    Some(machine::carried_over(record, releases, terms))
+    Some(record::carried_over(record, releases, terms))
 }
 
 /// Names of the Releases that an Instance still has to be made from: of a way under way those it has not reached, else those
@@ -139,7 +143,7 @@ pub fn wants(upgrade: &UpgradeStatus) -> Wants {
         UpgradePhase::Backup => Wants { backup: true, migration: false, no_pods: irreversible },
         UpgradePhase::Migrate => Wants { backup: false, migration: true, no_pods: irreversible },
         // A migration that broke off leaves data that neither release can run on.
-        UpgradePhase::Failed => Wants { no_pods: machine::is_half_way(upgrade), ..Wants::default() },
+        UpgradePhase::Failed => Wants { no_pods: is_half_way(upgrade), ..Wants::default() },
         UpgradePhase::Preflight
         | UpgradePhase::Rollout
         | UpgradePhase::Verify
