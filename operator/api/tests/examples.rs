@@ -106,6 +106,7 @@ fn six_establishments_of_rennes_join_through_unir_with_an_instance_each() {
 #[test]
 fn every_name_stands_for_something() {
     let examples = Examples::read();
+
     for (name, instance) in &examples.instances {
         let spec = &instance.spec;
         let establishment = examples.establishments.get(&spec.establishment);
@@ -121,6 +122,7 @@ fn every_name_stands_for_something() {
         let namespace = instance.metadata.namespace.as_ref();
         assert!(namespace.is_some_and(|it| examples.namespaces.contains(it)), "{name}: no namespace {namespace:?}");
     }
+
     for (name, application) in &examples.applications {
         let predecessor = application.spec.predecessor.as_ref();
         assert!(
@@ -128,12 +130,14 @@ fn every_name_stands_for_something() {
             "{name}: no Application {predecessor:?}"
         );
     }
+
     for (name, establishment) in &examples.establishments {
         let grouping = establishment.spec.grouping.iter();
         for application in grouping.flat_map(|grouping| &grouping.applications) {
             assert!(examples.applications.contains_key(application), "{name}: no Application {application}");
         }
     }
+
     for member in ["unir", "ministere-culture"].iter().flat_map(|name| members(&examples, name)) {
         assert!(examples.establishments.contains_key(member), "no Establishment {member}");
     }

@@ -92,8 +92,10 @@ impl Cluster {
         manifest["metadata"]["annotations"][names::ANNOTATION_APPLIED] = desired.into();
         let mut parameters = PatchParams::apply(names::FIELD_MANAGER).force();
         parameters.field_validation = Some(kube::api::ValidationDirective::Strict);
+
         let begun = tokio::time::Instant::now();
         let mut wait = Duration::from_millis(10);
+
         loop {
             self.count("patch", key.kind);
             match api.patch(&key.name, &parameters, &Patch::Apply(&manifest)).await {

@@ -263,9 +263,11 @@ where
 {
     let stream = objects(Api::<K>::all(client.clone()), writer, watches.clone());
     let changed = changed.clone();
+
     async move {
         let mut known: HashMap<String, String> = HashMap::new();
         let mut stream = std::pin::pin!(stream);
+
         while let Some((object, is_gone)) = stream.next().await {
             let name = object.name_any();
             let written = fingerprint::of(&(
@@ -275,6 +277,7 @@ where
                 object.uid(),
                 is_gone,
             ));
+
             if known.insert(name.clone(), written.clone()) != Some(written) {
                 // Nobody listens any more only while the process ends.
                 let _ = changed.send(change(name));
@@ -293,9 +296,11 @@ fn follow_instances(
 ) -> impl Future<Output = ()> + Send + use<> {
     let stream = objects(Api::<Instance>::all(client.clone()), writer, watches.clone());
     let changed = changed.clone();
+
     async move {
         let mut known: HashMap<InstanceRef, String> = HashMap::new();
         let mut stream = std::pin::pin!(stream);
+
         while let Some((instance, is_gone)) = stream.next().await {
             let who = reference(&instance);
             let establishment = instance.spec.establishment.clone();

@@ -75,8 +75,10 @@ impl Dirty {
                     self.applications.insert(instance.spec.application.clone());
                     self.establishments.insert(instance.spec.establishment.clone());
                     self.releases.extend(inputs::release_name(&instance).map(str::to_owned));
+
                     let running = instance.status.as_ref().and_then(|status| status.release.as_ref());
                     self.releases.extend(running.map(|release| release.name.clone()));
+
                     self.platforms.extend(inputs::placed_on(&instance).map(str::to_owned));
                 }
             },

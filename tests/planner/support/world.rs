@@ -227,13 +227,16 @@ impl World {
         let view = View::of(self, &instance);
         let assured = self.memory.assured.get(who).cloned();
         let (plan, wished) = view.plan(self, assured.as_ref());
+
         if let Some(metadata) = &plan.metadata {
             let live = self.instances.get_mut(who)?;
             live.metadata.labels = Some(metadata.labels.clone());
             live.metadata.finalizers = metadata.finalizer.then(|| vec![names::FINALIZER.to_owned()]);
         }
+
         let (mut done, mut failure, mut assured_now) = (Vec::new(), None, None);
         let dies_after = self.dies_after.take();
+
         for (number, step) in plan.steps_allowed(self.removal == Removal::Allowed).into_iter().enumerate() {
             if dies_after == Some(number) {
                 self.restart();
@@ -246,6 +249,7 @@ impl World {
                     break;
                 }
             }
+
             match step {
                 Step::EnsureDatabase(request) => {
                     assured_now =
@@ -268,16 +272,19 @@ impl World {
             self.restart();
             return None;
         }
+
         let aside = plan.aside.iter().find_map(|step| {
             let result = self.carry_out(&instance, step);
             done.extend(result.is_ok().then(|| in_words(step)));
             result.err()
         });
+
         let database_assured = assured_now.is_some();
         if let Some(assured) = assured_now {
             self.memory.assured.insert(who.to_owned(), assured);
         }
         let assured = self.memory.assured.get(who).cloned();
+
         let after = view.snapshot(self, None, assured.as_ref());
         let outcome = Outcome {
             failure: failure.clone(),
@@ -286,6 +293,7 @@ impl World {
             database_assured,
             aside,
         };
+
         let report = instance::report(&after, &plan, &outcome, self.now);
         let written = instance.status.as_ref() != Some(&report.status);
         self.instances.get_mut(who)?.status = Some(report.status);

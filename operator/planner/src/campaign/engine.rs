@@ -209,6 +209,7 @@ impl Engine {
                 if live.campaign.metadata.generation != generation {
                     return;
                 }
+
                 if let Some(view) = &mut live.view {
                     view.find(&live.campaign, objects, Some(&schedule), now);
                 }

@@ -57,6 +57,7 @@ pub(super) fn withhold_pods_until_the_database_is_ready(
             && matches!(step, Step::Apply { object, known: false } | Step::HandOver { object, known: false }
                 if matches!(object.key.kind, Kind::Deployment | Kind::HorizontalPodAutoscaler))
     };
+
     if let Some(database) = &rendered.database {
         if !snapshot.has_assured(database) {
             let (pods, others): (Vec<_>, Vec<_>) = steps.drain(..).partition(new_pods);
@@ -66,10 +67,12 @@ pub(super) fn withhold_pods_until_the_database_is_ready(
         }
         return None;
     }
+
     let cluster = rendered.objects.iter().find(|object| is_its_database(&object.key))?;
     if find(snapshot, &cluster.key).is_some_and(|cluster| cluster.health == Health::Ready) {
         return None;
     }
+
     let before = steps.len();
     steps.retain(|step| !new_pods(step));
     (steps.len() < before).then_some(Waiting::ForDatabase)
