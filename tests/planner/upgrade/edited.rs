@@ -1,12 +1,47 @@
 //! People edit, delete and mistype while an upgrade is under way: what was decided stands, and something leads on.
 
 use super::*;
-use crate::support::fixtures::by;
-use gotocloud_api::{Stage, instance::DeletionPolicy, names};
+use crate::support::{fixtures::by, in_words};
+use gotocloud_api::{Stage, conditions::Reason, instance::DeletionPolicy, names};
+use gotocloud_planner::{instance::Failure, retry::ErrorClass};
 use serde_json::json;
+
+/// The migration is due, its Job is not made yet, and its time to be made is over.
+fn led_to_the_migration_in_time_for_nothing() -> World {
+    let mut world = migrating(World::full(), false);
+    ask(&mut world);
+    world.round();
+    world.cluster.settle();
+    world.round();
+    ends(&mut world, Kind::Backup, Health::Ready);
+    world.round();
+
+    assert_eq!((record(&world).phase, jobs(&world)), (UpgradePhase::Migrate, 0));
+    world.now += jiff::SignedDuration::from_mins(20);
+    world
+}
 
 fn jobs(world: &World) -> usize {
     world.cluster.of_kind(Kind::Job).len()
+}
+
+/// It may be there and run, and pods would start beside it.
+#[test]
+fn a_job_of_whose_making_there_is_no_answer_is_not_taken_for_not_made() {
+    let mut world = led_to_the_migration_in_time_for_nothing();
+    let message = "the API server did not answer".to_owned();
+    let failure = Failure { class: ErrorClass::Unavailable, reason: Reason::ApiUnavailable, message };
+    world.failing = Box::new(move |step| in_words(step).starts_with("apply Job").then(|| failure.clone()));
+    world.round();
+    assert_eq!((record(&world).phase, replicas(&world)), (UpgradePhase::Migrate, vec![json!(0), json!(0)]));
+
+    world.failing = Box::new(|_| None);
+    world.round();
+    assert_eq!(
+        (record(&world).phase, jobs(&world)),
+        (UpgradePhase::Migrate, 1),
+        "it is made as soon as there is an answer"
+    );
 }
 
 #[test]

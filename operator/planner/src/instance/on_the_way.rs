@@ -10,7 +10,8 @@ use crate::{
     health::Health,
     inputs,
     objects::{Kind, ObjectKey},
-    plan::{Plan, Verdict},
+    plan::{Plan, Step, Verdict},
+    retry::ErrorClass,
     snapshot::Snapshot,
     upgrade::{self, Backup, Course, Migration, Seen, Terms},
     whole_seconds,
@@ -134,7 +135,7 @@ fn seen(
 
     Seen {
         backup: record.map(|record| backup(snapshot, plan, record, now)).unwrap_or_default(),
-        migration: record.map(|record| migration(snapshot, record)).unwrap_or_default(),
+        migration: record.map(|record| migration(snapshot, plan, outcome, record)).unwrap_or_default(),
         pods,
         rest: rest.map(|part| part.message),
         gates: snapshot.way.gates.clone(),
@@ -227,10 +228,11 @@ pub fn attested_from(instance: &Instance, now: Timestamp) -> Option<Timestamp> {
     (at > now).then_some(at)
 }
 
-fn migration(snapshot: &Snapshot<'_>, record: &UpgradeStatus) -> Migration {
+fn migration(snapshot: &Snapshot<'_>, plan: &Plan<'_>, outcome: &Outcome, record: &UpgradeStatus) -> Migration {
     match health(snapshot, Kind::Job, record) {
         Some(health) => moved(health, &snapshot.way.migration_log),
         None => match &record.migration {
+            None if is_unanswered(plan, outcome, record) => Migration::Unanswered,
             None => Migration::Running,
             Some(job) => {
                 let why =
@@ -239,6 +241,17 @@ fn migration(snapshot: &Snapshot<'_>, record: &UpgradeStatus) -> Migration {
             }
         },
     }
+}
+
+/// Was the Job that moves the data to be made in this look, and did the API server not answer? Then it may be there all the
+/// same.
+fn is_unanswered(plan: &Plan<'_>, outcome: &Outcome, record: &UpgradeStatus) -> bool {
+    let is_answered = outcome.failure.as_ref().is_none_or(|failure| failure.class != ErrorClass::Unavailable);
+    let name = upgrade::attempt_name(record);
+    let is_job = |key: &ObjectKey| key.kind == Kind::Job && *key.name == name;
+
+    let is_made = |step: &Step| matches!(step, Step::Apply { object, .. } if is_job(&object.key));
+    !is_answered && plan.steps.iter().any(is_made)
 }
 
 /// What is to be told, with how the instance's way stands: one that is not where it is asked to be is not ready, however

@@ -153,7 +153,7 @@ fn advance(record: &RehearsalStatus, releases: &dyn Releases, seen: &Seen, now: 
         }
         RehearsalPhase::Restore if is_over => fail("the backup was not restored in time"),
         RehearsalPhase::Migrate => match &seen.migration {
-            Migration::Running => None,
+            Migration::Running | Migration::Unanswered => None,
             Migration::Succeeded => {
                 let migrate_seconds = record.migrate_seconds.saturating_add(took);
                 let after = RehearsalStatus { migrate_seconds, ..record.clone() };

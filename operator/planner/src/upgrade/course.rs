@@ -99,6 +99,8 @@ pub enum Migration {
     /// It has not ended.
     #[default]
     Running,
+    /// It was to be made, and nobody answered: it may be there.
+    Unanswered,
     /// It did what it should.
     Succeeded,
     /// It did not; why, and the end of its log.

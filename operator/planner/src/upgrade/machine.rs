@@ -158,6 +158,12 @@ fn migrating(record: &UpgradeStatus, course: Course<'_>) -> Option<UpgradeStatus
             let is_over = waited >= patience.saturating_add(SignedDuration::from_secs(deadline));
             is_over.then(|| failed(record, course, "the migration did not end in time", ""))
         }
+        // It may run, so what follows from one that was not made does not follow. It is asked for again.
+        Migration::Unanswered => {
+            let is_over = waited >= patience.saturating_add(SignedDuration::from_secs(deadline));
+            let record = UpgradeStatus { migration: Some(super::attempt_name(record)), ..record.clone() };
+            is_over.then(|| failed(&record, course, "whether its Job was made was not answered in time", ""))
+        }
         Migration::Running => match (&terms.refusal, &seen.writers) {
             (Some(refusal), _) => Some(unstarted(record, refusal, now)),
             (None, writers) if waited >= patience => {
