@@ -10,7 +10,7 @@ use gotocloud_planner::{
     retry::ErrorClass,
     revision,
     snapshot::{NamespaceHolder, Observed, Pinned, Way},
-    upgrade,
+    upgrade::{self, Gates, Terms},
 };
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -80,7 +80,15 @@ impl<'w> View<'w> {
             database_assured: None,
             operator: &world.operator,
             writers: Some(self.writers.clone()),
-            way: Way { ahead: self.ahead.clone(), ..Way::open(&self.releases) },
+            way: Way {
+                releases: &self.releases,
+                ahead: self.ahead.clone(),
+                rehearsed: None,
+                terms: Terms::default(),
+                gates: Gates::True,
+                migration_log: String::new(),
+                rehearsal_log: String::new(),
+            },
         }
     }
 }
