@@ -1,8 +1,27 @@
 //! What an Application, a Release, a Platform and an Establishment tell of the fleet.
 
 use crate::support::{World, fixtures};
-use gotocloud_api::{Stage, conditions::Condition, platform::RetainedData, version::VersionScheme};
-use gotocloud_planner::fleet;
+use gotocloud_api::{
+    Application, ChangeFreeze, Establishment, Release, Stage, conditions::Condition, platform::RetainedData,
+    version::VersionScheme,
+};
+use gotocloud_planner::fleet::{self, Known};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+fn named<'a, K>(all: &'a [K], name: fn(&K) -> Option<&String>) -> std::collections::BTreeMap<&'a str, &'a K> {
+    all.iter().filter_map(|one| Some((name(one)?.as_str(), one))).collect()
+}
+
+/// What the names that are in use in a world stand for.
+fn known(world: &World) -> Known<'_> {
+    Known {
+        applications: named(&world.applications, |one| one.metadata.name.as_ref()),
+        releases: named(&world.releases, |one| one.metadata.name.as_ref()),
+        platforms: named(&world.platforms, |one| one.metadata.name.as_ref()),
+        establishments: named(&world.establishments, |one| one.metadata.name.as_ref()),
+    }
+}
 
 fn told(conditions: &[Condition]) -> Vec<String> {
     conditions.iter().map(|one| format!("{} {} {}", one.type_, one.status, one.reason)).collect()
@@ -23,16 +42,17 @@ fn instances_are_counted_by_stage_and_ready_only_for_their_present_generation() 
 #[test]
 fn a_release_counts_those_that_run_it_and_says_what_keeps_it_from_being_run() {
     let world = World::plain().at_rest();
-    let (release, application) = (&world.releases[0], &world.applications[0]);
-    let status = |release, application| fleet::release(release, application, world.instances.values(), world.now);
-    assert_eq!(status(release, Some(application)).instances, 1);
-    assert_eq!(told(&status(release, Some(application)).conditions), ["Ready True AsDesired"]);
-    assert_eq!(status(&world.releases[1], Some(application)).instances, 0);
-    let without = status(release, None).conditions;
-    assert_eq!(told(&without), ["Ready False ApplicationNotFound", "Stalled True ApplicationNotFound"]);
+    let release = &world.releases[0];
+    let known = known(&world);
+    let status = |release, known: &Known<'_>| fleet::release(release, world.instances.values(), known, world.now);
+    assert_eq!(status(release, &known).instances, 1);
+    assert_eq!(told(&status(release, &known).conditions), ["Ready True AsDesired", "ResolvedRefs True AsDesired"]);
+    assert_eq!(status(&world.releases[1], &known).instances, 0);
+    let without = status(release, &Known::default()).conditions;
+    assert_eq!(told(&without)[..2], ["Ready False ApplicationNotFound", "Stalled True ApplicationNotFound"]);
     let mut other = release.clone();
     other.spec.version_scheme = VersionScheme::MajorMinor;
-    assert_eq!(told(&status(&other, Some(application)).conditions)[0], "Ready False VersionSchemeMismatch");
+    assert_eq!(told(&status(&other, &known).conditions)[0], "Ready False VersionSchemeMismatch");
 }
 
 #[test]
@@ -68,10 +88,10 @@ fn a_platform_that_lacks_an_api_names_it() {
 #[test]
 fn an_establishment_in_two_groupings_for_one_application_is_not_in_order() {
     let mut world = World::plain();
-    let status = |world: &World| fleet::establishment(&world.establishments[0], [], &world.establishments, world.now);
+    let status = |world: &World| fleet::establishment(&world.establishments[0], [], &known(world), world.now);
     world.establishments.push(fixtures::grouping("g1", "PerMember", &["etab"]));
     assert_eq!(status(&world).groupings, ["app: g1"]);
-    assert_eq!(told(&status(&world).conditions), ["Ready True AsDesired"]);
+    assert_eq!(told(&status(&world).conditions)[0], "Ready True AsDesired");
     world.establishments.push(fixtures::grouping("g2", "PerMember", &["etab"]));
     assert_eq!(told(&status(&world).conditions)[0], "Ready False MembershipConflict");
     assert!(status(&world).conditions[0].message.contains("app: g1 and app: g2"));
@@ -80,10 +100,10 @@ fn an_establishment_in_two_groupings_for_one_application_is_not_in_order() {
 #[test]
 fn a_status_at_rest_is_the_same_however_often_it_is_computed() {
     let mut world = World::plain();
-    let first = fleet::establishment(&world.establishments[0], [], &world.establishments, world.now);
+    let first = fleet::establishment(&world.establishments[0], [], &known(&world), world.now);
     world.establishments[0].status = Some(first.clone());
     world.now += jiff::SignedDuration::from_hours(1);
-    let second = fleet::establishment(&world.establishments[0], [], &world.establishments, world.now);
+    let second = fleet::establishment(&world.establishments[0], [], &known(&world), world.now);
     assert_eq!(first, second);
 }
 
@@ -93,7 +113,7 @@ fn a_release_that_is_gone_to_or_may_be_gone_back_to_is_in_use() {
     world.releases.push(fixtures::release("app-3", "3.0"));
     world.releases[2].spec.reachable_from = vec!["2.0".into()];
     let used = |world: &World| -> Vec<u32> {
-        let status = |release| fleet::release(release, world.applications.first(), world.instances.values(), world.now);
+        let status = |release| fleet::release(release, world.instances.values(), &known(world), world.now);
         world.releases.iter().map(|release| status(release).instances).collect()
     };
     assert_eq!(used(&world), [1, 0, 0]);
@@ -110,11 +130,180 @@ fn an_establishment_whose_time_zone_or_window_cannot_be_read_is_not_ready() {
     let status = |spec: serde_json::Value| {
         let mut one = world.establishments[0].clone();
         one.spec = serde_json::from_value(spec).unwrap();
-        fleet::establishment(&one, world.instances.values(), &world.establishments, world.now).conditions
+        fleet::establishment(&one, world.instances.values(), &known(&world), world.now).conditions
     };
     let bad_zone = status(serde_json::json!({"displayName": "E", "timeZone": "Europe/Pari"}));
-    assert_eq!(told(&bad_zone), ["Ready False CalendarInvalid", "Stalled True CalendarInvalid"]);
+    assert_eq!(
+        told(&bad_zone),
+        ["Ready False CalendarInvalid", "Stalled True CalendarInvalid", "ResolvedRefs True AsDesired"]
+    );
     assert!(bad_zone[0].message.contains("Europe/Pari"), "{}", bad_zone[0].message);
     let bad_window = status(serde_json::json!({"displayName": "E", "windows": [{"from": "25:00", "to": "26:00"}]}));
     assert_eq!(told(&bad_window)[0], "Ready False CalendarInvalid");
+}
+
+fn object<T: DeserializeOwned>(kind: &str, name: &str, spec: &Value) -> T {
+    let metadata = json!({"name": name, "generation": 1});
+    let object = json!({"apiVersion": "gotocloud.amue.fr/v1alpha1", "kind": kind, "metadata": metadata, "spec": spec});
+    serde_json::from_value(object).unwrap()
+}
+
+/// The object with these fields of its spec, and no others of the same name.
+fn with<T: DeserializeOwned + serde::Serialize>(one: &T, fields: &Value) -> T {
+    let mut object = serde_json::to_value(one).unwrap();
+    for (field, value) in fields.as_object().unwrap() {
+        object["spec"][field] = value.clone();
+    }
+    serde_json::from_value(object).unwrap()
+}
+
+/// What an object whose spec has these fields tells, given what names stand for in a world with a grouping: a line for each
+/// condition but `Active`, and the message of `ResolvedRefs`.
+fn told_of(kind: &str, fields: &Value) -> (Vec<String>, String) {
+    let mut world = World::plain();
+    world.establishments.push(fixtures::grouping("group", "PerMember", &["etab"]));
+    let known = known(&world);
+
+    let conditions = match kind {
+        "Application" => {
+            let one: Application = with(&world.applications[0], fields);
+            fleet::application(&one, [], &known, world.now).conditions
+        }
+        "Release" => {
+            let one: Release = with(&world.releases[0], fields);
+            fleet::release(&one, [], &known, world.now).conditions
+        }
+        "Establishment" => {
+            let one: Establishment = with(&world.establishments[0], fields);
+            fleet::establishment(&one, [], &known, world.now).conditions
+        }
+        "ChangeFreeze" => {
+            let period = json!({"yearly": {"from": "07-01", "until": "09-01"}});
+            let one: ChangeFreeze = object(kind, "freeze", &json!({"reason": "registrations", "period": period}));
+            let one = with(&one, fields);
+            fleet::freeze(&one, ["Europe/Paris"], &known, world.now).conditions
+        }
+        _ => panic!("{kind} gives no name"),
+    };
+
+    assert!(conditions.iter().all(|one| one.observed_generation == Some(1)), "{conditions:?}");
+    let resolved = conditions.iter().find(|one| one.type_ == "ResolvedRefs").unwrap();
+    let message = resolved.message.clone();
+    let lines = told(&conditions).into_iter();
+    (lines.filter(|line| !line.starts_with("Active")).collect(), message)
+}
+
+#[test]
+fn a_name_that_stands_for_nothing_is_told_where_it_stands() {
+    const READY: &str = "Ready True AsDesired";
+    let member = |names: &[&str]| json!({"applications": ["app"], "instances": "PerMember", "members": names.iter().map(|name| json!({"name": name})).collect::<Vec<_>>()});
+    let exception =
+        json!([{"upTo": "Patch", "releases": ["app-1", "gone"], "approvedBy": "a person", "reason": "urgent"}]);
+    let cases = [
+        ("Application", json!({"predecessor": "app"}), vec![READY], "AsDesired", "every name stands for something"),
+        (
+            "Application",
+            json!({"predecessor": "old"}),
+            vec![READY],
+            "ApplicationNotFound",
+            "there is no Application called old: create it, or correct spec.predecessor",
+        ),
+        (
+            "Application",
+            json!({"interfaces": [{"peer": "app", "what": "", "state": "Existing"}, {"peer": "ours", "what": "", "state": "Existing"}]}),
+            vec![READY],
+            "AsDesired",
+            "every name stands for something, outside the catalogue: ours",
+        ),
+        (
+            "Release",
+            json!({"application": "other"}),
+            vec!["Ready False ApplicationNotFound", "Stalled True ApplicationNotFound"],
+            "ApplicationNotFound",
+            "there is no Application called other: create it, or correct spec.application",
+        ),
+        (
+            "Release",
+            json!({"requires": [{"application": "b", "atLeast": "1.0"}, {"application": "app", "atLeast": "1.0"}]}),
+            vec![READY],
+            "ApplicationNotFound",
+            "there is no Application called b: create it, or correct spec.requires",
+        ),
+        ("Release", json!({"reachableFrom": ["2.0"]}), vec![READY], "AsDesired", "every name stands for something"),
+        (
+            "Release",
+            json!({"reachableFrom": ["2.0", "0.9"]}),
+            vec![READY],
+            "ReleaseNotFound",
+            "no Release of app has the version 0.9: publish it, or take it out of spec.reachableFrom",
+        ),
+        ("Establishment", json!({}), vec![READY], "AsDesired", "every name stands for something"),
+        (
+            "Establishment",
+            json!({"homePlatform": "siet"}),
+            vec![READY],
+            "PlatformNotFound",
+            "there is no Platform called siet: create it, or correct spec.homePlatform",
+        ),
+        (
+            "Establishment",
+            json!({"grouping": member(&["etab"])}),
+            vec![READY],
+            "AsDesired",
+            "every name stands for something",
+        ),
+        (
+            "Establishment",
+            json!({"grouping": member(&["x", "etab", "y"]), "homePlatform": "siet"}),
+            vec![READY],
+            "PlatformNotFound",
+            "there is no Platform called siet: create it, or correct spec.homePlatform; there is no Establishment called \
+             x, y: create them, or correct spec.grouping.members, or say its displayName there, as of one without an Establishment",
+        ),
+        (
+            "Establishment",
+            json!({"grouping": {"applications": ["app"], "instances": "Shared", "members": [{"name": "x", "displayName": "X"}]}}),
+            vec![READY],
+            "AsDesired",
+            "every name stands for something",
+        ),
+        (
+            "Establishment",
+            json!({"grouping": {"applications": ["app", "b"], "instances": "Shared", "members": [{"name": "etab"}]}}),
+            vec![READY],
+            "ApplicationNotFound",
+            "there is no Application called b: create it, or correct spec.grouping.applications",
+        ),
+        ("ChangeFreeze", json!({"applications": ["app"]}), vec![READY], "AsDesired", "every name stands for something"),
+        (
+            "ChangeFreeze",
+            json!({"establishments": ["etab", "group", "x"]}),
+            vec![READY],
+            "EstablishmentNotFound",
+            "there is no Establishment called x: create it, or correct spec.establishments",
+        ),
+        (
+            "ChangeFreeze",
+            json!({"establishments": ["etab"], "applications": ["b"]}),
+            vec!["Ready False ApplicationNotFound", "Stalled True ApplicationNotFound"],
+            "ApplicationNotFound",
+            "there is no Application called b: create it, or correct spec.applications",
+        ),
+        (
+            "ChangeFreeze",
+            json!({"exceptions": exception}),
+            vec![READY],
+            "ReleaseNotFound",
+            "there is no Release called gone: create it, or correct spec.exceptions",
+        ),
+    ];
+
+    for (kind, fields, verdict, reason, message) in cases {
+        let status = if reason == "AsDesired" { "True" } else { "False" };
+        let resolved = format!("ResolvedRefs {status} {reason}");
+        let wanted: Vec<&str> = verdict.into_iter().chain([resolved.as_str()]).collect();
+        let (conditions, said) = told_of(kind, &fields);
+        assert_eq!(conditions, wanted, "{kind} {fields}");
+        assert_eq!(said, message, "{kind} {fields}");
+    }
 }

@@ -251,7 +251,8 @@ pub struct ApplicationStatus {
     /// Its instances, counted.
     #[serde(default)]
     pub instances: InstanceCounts,
-    /// `Ready` once the operator knows the application.
+    /// `Ready` once the operator knows the application; `ResolvedRefs` while every name it gives stands for something, if
+    /// only outside the catalogue.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub conditions: Vec<Condition>,
 }

@@ -74,7 +74,8 @@ pub struct ChangeFreezeStatus {
     /// Last day of that period, `YYYY-MM-DD`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<String>,
-    /// `Ready` once it can be read; `Active` while it holds anywhere.
+    /// `Ready` once it can be read and there is somebody it is for; `Active` while it holds anywhere; `ResolvedRefs` while
+    /// every name it gives stands for something.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub conditions: Vec<Condition>,
 }

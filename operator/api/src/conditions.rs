@@ -24,6 +24,9 @@ pub enum ConditionType {
     UpToDate,
     /// A freeze holds somewhere.
     Active,
+    /// Every name that the object gives stands for something, as in the Gateway API. `False` lists those that do not; what
+    /// can go on without them goes on.
+    ResolvedRefs,
 }
 
 /// Why a condition has its status. Closed: a reason that is not here cannot be reported.

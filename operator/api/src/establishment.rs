@@ -149,7 +149,7 @@ pub struct EstablishmentStatus {
     /// Its instances, counted. It cannot be deleted while there is one.
     #[serde(default)]
     pub instances: InstanceCounts,
-    /// `Ready` once nothing contradicts it.
+    /// `Ready` once nothing contradicts it; `ResolvedRefs` while every name it gives stands for something.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub conditions: Vec<Condition>,
 }

@@ -353,7 +353,8 @@ pub struct ReleaseStatus {
     /// Instances that run it.
     #[serde(default)]
     pub instances: u32,
-    /// `Ready` once its application is known and its version follows the scheme.
+    /// `Ready` once its application is known and its version follows the scheme; `ResolvedRefs` while every name and version
+    /// it gives stands for something.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub conditions: Vec<Condition>,
 }

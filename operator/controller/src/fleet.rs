@@ -14,7 +14,6 @@ use kube::{
     Api, Client, Resource, ResourceExt as _,
     api::{Patch, PatchParams},
     core::ClusterResourceScope,
-    runtime::reflector::ObjectRef,
 };
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::json;
@@ -53,20 +52,28 @@ impl Dirty {
         match change {
             Change::Neighbours(_) | Change::Place(_) | Change::Campaign(_) => {}
             Change::Calendar => self.freezes = true,
-            Change::Application(name) => {
-                self.applications.insert(name.clone());
-                let releases = catalogue.releases.state();
-                self.releases
-                    .extend(releases.iter().filter(|one| one.spec.application == *name).map(|one| one.name_any()));
+            // Others may name what came, or went.
+            Change::Application(_) => {
+                self.applications.extend(catalogue.applications.state().iter().map(|one| one.name_any()));
+                self.releases.extend(catalogue.releases.state().iter().map(|one| one.name_any()));
+                let establishments = catalogue.establishments.state();
+                let groupings = establishments.iter().filter(|one| one.spec.grouping.is_some());
+                self.establishments.extend(groupings.map(|one| one.name_any()));
+                self.freezes = true;
             }
-            Change::Release(name) => {
-                self.releases.insert(name.clone());
+            Change::Release(_) => {
+                self.releases.extend(catalogue.releases.state().iter().map(|one| one.name_any()));
+                self.freezes = true;
             }
             Change::Platform(name) => {
                 self.platforms.insert(name.clone());
+                let establishments = catalogue.establishments.state();
+                let at_home = establishments.iter().filter(|one| one.spec.home_platform.as_ref() == Some(name));
+                self.establishments.extend(at_home.map(|one| one.name_any()));
             }
             Change::Establishment(_) => {
                 self.establishments.extend(catalogue.establishments.state().iter().map(|one| one.name_any()));
+                self.freezes = true;
             }
             Change::Instance(instance) => match catalogue.instance(instance) {
                 // What it was counted for is no longer known.
@@ -173,40 +180,49 @@ impl Fleet {
         let (now, served) = (context.clock.now(), context.served());
         let concerned = |names: &BTreeSet<String>, name: &str| dirty.everything || names.contains(name);
 
-        for one in self.catalogue.applications.state() {
+        let applications = self.catalogue.applications.state();
+        let releases = self.catalogue.releases.state();
+        let platforms = self.catalogue.platforms.state();
+        let establishments = self.catalogue.establishments.state();
+        let known = fleet::Known {
+            applications: by_name(&applications),
+            releases: by_name(&releases),
+            platforms: by_name(&platforms),
+            establishments: by_name(&establishments),
+        };
+
+        for one in &applications {
             let name = one.name_any();
             if concerned(&dirty.applications, &name) {
                 let of_it = instances.iter().filter(|instance| instance.spec.application == name).map(AsRef::as_ref);
-                let status = fleet::application(&one, of_it, now);
-                is_done &= self.patch(&*one, one.status.as_ref() == Some(&status), &status).await;
+                let status = fleet::application(one, of_it, &known, now);
+                is_done &= self.patch(&**one, one.status.as_ref() == Some(&status), &status).await;
             }
         }
 
-        for one in self.catalogue.releases.state() {
+        for one in &releases {
             let name = one.name_any();
             if concerned(&dirty.releases, &name) {
-                let application = self.catalogue.applications.get(&ObjectRef::new(&one.spec.application));
                 let of_it = instances.iter().filter(|instance| instance.spec.application == one.spec.application);
-                let status = fleet::release(&one, application.as_deref(), of_it.map(AsRef::as_ref), now);
-                is_done &= self.patch(&*one, one.status.as_ref() == Some(&status), &status).await;
+                let status = fleet::release(one, of_it.map(AsRef::as_ref), &known, now);
+                is_done &= self.patch(&**one, one.status.as_ref() == Some(&status), &status).await;
             }
         }
 
-        for one in self.catalogue.platforms.state() {
+        for one in &platforms {
             let name = one.name_any();
             if concerned(&dirty.platforms, &name) {
-                let missing = fleet::missing_apis(&one, &served);
+                let missing = fleet::missing_apis(one, &served);
                 let status =
-                    fleet::platform(&one, instances.iter().map(AsRef::as_ref), self.retained(&name), &missing, now);
-                is_done &= self.patch(&*one, one.status.as_ref() == Some(&status), &status).await;
+                    fleet::platform(one, instances.iter().map(AsRef::as_ref), self.retained(&name), &missing, now);
+                is_done &= self.patch(&**one, one.status.as_ref() == Some(&status), &status).await;
             }
         }
 
-        let establishments = self.catalogue.establishments.state();
         if dirty.everything || dirty.freezes {
             let zones: BTreeSet<&str> = establishments.iter().map(|one| one.spec.time_zone.as_str()).collect();
             for one in self.catalogue.freezes.state() {
-                let status = fleet::freeze(&one, zones.iter().copied(), now);
+                let status = fleet::freeze(&one, zones.iter().copied(), &known, now);
                 is_done &= self.patch(&*one, one.status.as_ref() == Some(&status), &status).await;
             }
         }
@@ -215,8 +231,7 @@ impl Fleet {
             let name = one.name_any();
             if concerned(&dirty.establishments, &name) {
                 let of_it = self.catalogue.of_establishment(&name);
-                let all = establishments.iter().map(AsRef::as_ref);
-                let status = fleet::establishment(one, of_it.iter().map(AsRef::as_ref), all, now);
+                let status = fleet::establishment(one, of_it.iter().map(AsRef::as_ref), &known, now);
                 is_done &= self.patch(&**one, one.status.as_ref() == Some(&status), &status).await;
             }
         }
@@ -274,4 +289,9 @@ impl Fleet {
         }
         self.metrics.objects.set(i64::try_from(self.children.count()).unwrap_or(i64::MAX));
     }
+}
+
+/// The objects of a kind that is not namespaced, by name.
+fn by_name<K: Resource>(all: &[Arc<K>]) -> BTreeMap<&str, &K> {
+    all.iter().map(|one| (one.meta().name.as_deref().unwrap_or_default(), &**one)).collect()
 }

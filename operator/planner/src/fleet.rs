@@ -1,5 +1,9 @@
 //! What do an Application, a Release, a Platform and an Establishment have to tell of the fleet?
 
+mod names;
+
+pub use names::Known;
+
 use crate::{
     calendar::{self, Calendar, WindowOwner, freezes},
     grouping::groupings_of,
@@ -43,18 +47,23 @@ pub fn is_ready(instance: &Instance) -> bool {
     })
 }
 
-/// What a freeze has to tell, given the time zones of those it holds.
+/// What a freeze has to tell, given the time zones of those it holds and what its names may stand for.
 pub fn freeze<'a>(
     freeze: &ChangeFreeze,
     zones: impl IntoIterator<Item = &'a str>,
+    known: &Known<'_>,
     now: Timestamp,
 ) -> ChangeFreezeStatus {
     let before = freeze.status.as_ref().map_or(&[][..], |status| &status.conditions);
     let generation = freeze.metadata.generation;
     let standing = freezes::status(&freeze.spec, zones, now);
-    let verdict =
-        standing.as_ref().map(|_| ()).map_err(|error| (Reason::PeriodInvalid, format!("its period: {error}")));
+    let verdict = match (&standing, names::holds_nobody(freeze, known)) {
+        (Err(error), _) => Err((Reason::PeriodInvalid, format!("its period: {error}"))),
+        (Ok(_), Some(why)) => Err((why.reason, why.message)),
+        (Ok(_), None) => Ok(()),
+    };
     let mut conditions = ready(verdict, before, generation, now);
+    conditions.push(names::of_freeze(freeze, known).condition(before, generation, now));
     let next = standing.ok().flatten();
     let is_active = next.as_ref().is_some_and(|next| next.active);
     let (status, message) =
@@ -69,31 +78,32 @@ pub fn freeze<'a>(
     }
 }
 
-/// What an Application has to tell, given its instances.
+/// What an Application has to tell, given its instances and what its names may stand for.
 pub fn application<'a>(
     application: &Application,
     instances: impl IntoIterator<Item = &'a Instance>,
+    known: &Known<'_>,
     now: Timestamp,
 ) -> ApplicationStatus {
     let before = application.status.as_ref().map_or(&[][..], |status| &status.conditions);
-    ApplicationStatus {
-        observed_generation: application.metadata.generation,
-        instances: count(instances),
-        conditions: ready(Ok(()), before, application.metadata.generation, now),
-    }
+    let generation = application.metadata.generation;
+    let mut conditions = ready(Ok(()), before, generation, now);
+    conditions.push(names::of_application(application, known).condition(before, generation, now));
+    ApplicationStatus { observed_generation: generation, instances: count(instances), conditions }
 }
 
-/// What a Release has to tell, given its Application and the instances of that.
+/// What a Release has to tell, given the instances of its Application and what its names may stand for.
 pub fn release<'a>(
     release: &Release,
-    application: Option<&Application>,
     instances: impl IntoIterator<Item = &'a Instance>,
+    known: &Known<'_>,
     now: Timestamp,
 ) -> ReleaseStatus {
     let before = release.status.as_ref().map_or(&[][..], |status| &status.conditions);
     let name = release.metadata.name.as_deref();
     let uses = |instance: &&Instance| name.is_some_and(|name| uses(instance, name));
-    let verdict = match application {
+    let generation = release.metadata.generation;
+    let verdict = match known.applications.get(release.spec.application.as_str()) {
         None => Err((
             Reason::ApplicationNotFound,
             format!("there is no Application called {}: create it", release.spec.application),
@@ -107,10 +117,12 @@ pub fn release<'a>(
         )),
         Some(_) => Ok(()),
     };
+    let mut conditions = ready(verdict, before, generation, now);
+    conditions.push(names::of_release(release, known).condition(before, generation, now));
     ReleaseStatus {
-        observed_generation: release.metadata.generation,
+        observed_generation: generation,
         instances: u32::try_from(instances.into_iter().filter(uses).count()).unwrap_or(u32::MAX),
-        conditions: ready(verdict, before, release.metadata.generation, now),
+        conditions,
     }
 }
 
@@ -161,16 +173,17 @@ pub fn platform<'a>(
     }
 }
 
-/// What an Establishment has to tell, given its instances and all establishments.
+/// What an Establishment has to tell, given its instances and what its names may stand for: all establishments too.
 pub fn establishment<'a>(
     establishment: &Establishment,
     instances: impl IntoIterator<Item = &'a Instance>,
-    all: impl IntoIterator<Item = &'a Establishment>,
+    known: &Known<'_>,
     now: Timestamp,
 ) -> EstablishmentStatus {
     let before = establishment.status.as_ref().map_or(&[][..], |status| &status.conditions);
+    let generation = establishment.metadata.generation;
     let name = establishment.metadata.name.as_deref().unwrap_or_default();
-    let mut groupings: Vec<String> = groupings_of(name, all)
+    let mut groupings: Vec<String> = groupings_of(name, known.establishments.values().copied())
         .into_iter()
         .flat_map(|grouping| {
             let applications = grouping.spec.grouping.iter().flat_map(|one| &one.applications);
@@ -195,13 +208,15 @@ pub fn establishment<'a>(
         calendar.map(drop).map_err(|error| (Reason::CalendarInvalid, error.to_string()))
     };
 
+    let mut conditions = ready(verdict, before, generation, now);
+    conditions.push(names::of_establishment(establishment, known).condition(before, generation, now));
     let members = establishment.spec.grouping.as_ref().map_or(0, |grouping| grouping.members.len());
     EstablishmentStatus {
-        observed_generation: establishment.metadata.generation,
+        observed_generation: generation,
         size_class: size_of(establishment),
         members: u32::try_from(members).unwrap_or(u32::MAX),
         instances: count(instances),
-        conditions: ready(verdict, before, establishment.metadata.generation, now),
+        conditions,
         groupings,
     }
 }

@@ -378,7 +378,7 @@ fn support_lasts(world: &World<'_>, now: Timestamp, findings: &mut Vec<Finding>)
 }
 
 /// The first few names, and how many more.
-fn listed(names: &[&str]) -> String {
+pub(crate) fn listed(names: &[&str]) -> String {
     const SHOWN: usize = 5;
     let shown = names.iter().take(SHOWN).copied().collect::<Vec<_>>().join(", ");
     match names.len().saturating_sub(SHOWN) {
