@@ -1,9 +1,9 @@
-//! What an Application, a Release, a Platform and an Establishment tell of the fleet.
+//! What the catalogue, freezes and the words of persons tell of the fleet.
 
 use crate::support::{World, fixtures};
 use gotocloud_api::{
-    Application, ChangeFreeze, Establishment, Release, Stage, conditions::Condition, platform::RetainedData,
-    version::VersionScheme,
+    Application, Campaign, ChangeFreeze, Deferral, Establishment, Release, Stage, conditions::Condition,
+    platform::RetainedData, version::VersionScheme,
 };
 use gotocloud_planner::fleet::{self, Known};
 use serde::de::DeserializeOwned;
@@ -20,6 +20,7 @@ fn known(world: &World) -> Known<'_> {
         releases: named(&world.releases, |one| one.metadata.name.as_ref()),
         platforms: named(&world.platforms, |one| one.metadata.name.as_ref()),
         establishments: named(&world.establishments, |one| one.metadata.name.as_ref()),
+        ..Known::default()
     }
 }
 
@@ -157,12 +158,28 @@ fn with<T: DeserializeOwned + serde::Serialize>(one: &T, fields: &Value) -> T {
     serde_json::from_value(object).unwrap()
 }
 
+fn campaign(name: &str, fields: &Value) -> Campaign {
+    let waves = json!([{"name": "all", "targets": {"names": ["a"]}}]);
+    let spec = json!({"application": "app", "upgrade": {"release": "app-2"}, "waves": waves});
+    with(&object::<Campaign>("Campaign", name, &spec), fields)
+}
+
 /// What an object whose spec has these fields tells, given what names stand for in a world with a grouping: a line for each
-/// condition but `Active`, and the message of `ResolvedRefs`.
+/// condition but `Active`, and the message of the last.
 fn told_of(kind: &str, fields: &Value) -> (Vec<String>, String) {
     let mut world = World::plain();
     world.establishments.push(fixtures::grouping("group", "PerMember", &["etab"]));
-    let known = known(&world);
+    world.establishments[0].spec.namespace = Some("people".to_owned());
+    let mut urgent = fixtures::release("app-2.1", "2.1");
+    urgent.spec.security = true;
+    world.releases.push(urgent);
+    let campaigns = [
+        campaign("autumn", &json!({"maxDeferralDays": 14})),
+        campaign("soon", &json!({})),
+        campaign("urgent", &json!({"maxDeferralDays": 14, "upgrade": {"release": "app-2.1"}})),
+    ];
+    let campaigns = named(&campaigns, |one| one.metadata.name.as_ref());
+    let known = Known { campaigns, ..known(&world) };
 
     let conditions = match kind {
         "Application" => {
@@ -183,127 +200,169 @@ fn told_of(kind: &str, fields: &Value) -> (Vec<String>, String) {
             let one = with(&one, fields);
             fleet::freeze(&one, ["Europe/Paris"], &known, world.now).conditions
         }
+        "Deferral" => {
+            let until = "2026-06-01T00:00:00Z";
+            let spec = json!({"establishment": "etab", "campaign": "autumn", "until": until, "reason": "examinations"});
+            let mut one = with(&object::<Deferral>(kind, "deferral", &spec), fields);
+            one.metadata.namespace = Some(fields["namespace"].as_str().unwrap_or("people").to_owned());
+            fleet::deferral(&one, &known, world.now).conditions
+        }
         _ => panic!("{kind} gives no name"),
     };
 
     assert!(conditions.iter().all(|one| one.observed_generation == Some(1)), "{conditions:?}");
-    let resolved = conditions.iter().find(|one| one.type_ == "ResolvedRefs").unwrap();
-    let message = resolved.message.clone();
-    let lines = told(&conditions).into_iter();
-    (lines.filter(|line| !line.starts_with("Active")).collect(), message)
+    let lasting: Vec<Condition> = conditions.into_iter().filter(|one| one.type_ != "Active").collect();
+    (told(&lasting), lasting.last().unwrap().message.clone())
 }
 
 #[test]
 fn a_name_that_stands_for_nothing_is_told_where_it_stands() {
     const READY: &str = "Ready True AsDesired";
-    let member = |names: &[&str]| json!({"applications": ["app"], "instances": "PerMember", "members": names.iter().map(|name| json!({"name": name})).collect::<Vec<_>>()});
+    const RESOLVED: &str = "ResolvedRefs True AsDesired";
+    let member = |names: &[&str]| {
+        let members: Vec<Value> = names.iter().map(|name| json!({"name": name})).collect();
+        json!({"applications": ["app"], "instances": "PerMember", "members": members})
+    };
     let exception =
         json!([{"upTo": "Patch", "releases": ["app-1", "gone"], "approvedBy": "a person", "reason": "urgent"}]);
     let cases = [
-        ("Application", json!({"predecessor": "app"}), vec![READY], "AsDesired", "every name stands for something"),
+        ("Application", json!({"predecessor": "app"}), vec![READY, RESOLVED], "every name stands for something"),
         (
             "Application",
             json!({"predecessor": "old"}),
-            vec![READY],
-            "ApplicationNotFound",
+            vec![READY, "ResolvedRefs False ApplicationNotFound"],
             "there is no Application called old: create it, or correct spec.predecessor",
         ),
         (
             "Application",
             json!({"interfaces": [{"peer": "app", "what": "", "state": "Existing"}, {"peer": "ours", "what": "", "state": "Existing"}]}),
-            vec![READY],
-            "AsDesired",
+            vec![READY, RESOLVED],
             "every name stands for something, outside the catalogue: ours",
         ),
         (
             "Release",
             json!({"application": "other"}),
-            vec!["Ready False ApplicationNotFound", "Stalled True ApplicationNotFound"],
-            "ApplicationNotFound",
+            vec![
+                "Ready False ApplicationNotFound",
+                "Stalled True ApplicationNotFound",
+                "ResolvedRefs False ApplicationNotFound",
+            ],
             "there is no Application called other: create it, or correct spec.application",
         ),
         (
             "Release",
             json!({"requires": [{"application": "b", "atLeast": "1.0"}, {"application": "app", "atLeast": "1.0"}]}),
-            vec![READY],
-            "ApplicationNotFound",
+            vec![READY, "ResolvedRefs False ApplicationNotFound"],
             "there is no Application called b: create it, or correct spec.requires",
         ),
-        ("Release", json!({"reachableFrom": ["2.0"]}), vec![READY], "AsDesired", "every name stands for something"),
+        ("Release", json!({"reachableFrom": ["2.0"]}), vec![READY, RESOLVED], "every name stands for something"),
         (
             "Release",
             json!({"reachableFrom": ["2.0", "0.9"]}),
-            vec![READY],
-            "ReleaseNotFound",
+            vec![READY, "ResolvedRefs False ReleaseNotFound"],
             "no Release of app has the version 0.9: publish it, or take it out of spec.reachableFrom",
         ),
-        ("Establishment", json!({}), vec![READY], "AsDesired", "every name stands for something"),
+        ("Establishment", json!({}), vec![READY, RESOLVED], "every name stands for something"),
         (
             "Establishment",
             json!({"homePlatform": "siet"}),
-            vec![READY],
-            "PlatformNotFound",
+            vec![READY, "ResolvedRefs False PlatformNotFound"],
             "there is no Platform called siet: create it, or correct spec.homePlatform",
         ),
         (
             "Establishment",
             json!({"grouping": member(&["etab"])}),
-            vec![READY],
-            "AsDesired",
+            vec![READY, RESOLVED],
             "every name stands for something",
         ),
         (
             "Establishment",
             json!({"grouping": member(&["x", "etab", "y"]), "homePlatform": "siet"}),
-            vec![READY],
-            "PlatformNotFound",
+            vec![READY, "ResolvedRefs False PlatformNotFound"],
             "there is no Platform called siet: create it, or correct spec.homePlatform; there is no Establishment called \
              x, y: create them, or correct spec.grouping.members, or say its displayName there, as of one without an Establishment",
         ),
         (
             "Establishment",
             json!({"grouping": {"applications": ["app"], "instances": "Shared", "members": [{"name": "x", "displayName": "X"}]}}),
-            vec![READY],
-            "AsDesired",
+            vec![READY, RESOLVED],
             "every name stands for something",
         ),
         (
             "Establishment",
             json!({"grouping": {"applications": ["app", "b"], "instances": "Shared", "members": [{"name": "etab"}]}}),
-            vec![READY],
-            "ApplicationNotFound",
+            vec![READY, "ResolvedRefs False ApplicationNotFound"],
             "there is no Application called b: create it, or correct spec.grouping.applications",
         ),
-        ("ChangeFreeze", json!({"applications": ["app"]}), vec![READY], "AsDesired", "every name stands for something"),
+        ("ChangeFreeze", json!({"applications": ["app"]}), vec![READY, RESOLVED], "every name stands for something"),
         (
             "ChangeFreeze",
             json!({"establishments": ["etab", "group", "x"]}),
-            vec![READY],
-            "EstablishmentNotFound",
+            vec![READY, "ResolvedRefs False EstablishmentNotFound"],
             "there is no Establishment called x: create it, or correct spec.establishments",
         ),
         (
             "ChangeFreeze",
             json!({"establishments": ["etab"], "applications": ["b"]}),
-            vec!["Ready False ApplicationNotFound", "Stalled True ApplicationNotFound"],
-            "ApplicationNotFound",
+            vec![
+                "Ready False ApplicationNotFound",
+                "Stalled True ApplicationNotFound",
+                "ResolvedRefs False ApplicationNotFound",
+            ],
             "there is no Application called b: create it, or correct spec.applications",
         ),
         (
             "ChangeFreeze",
             json!({"exceptions": exception}),
-            vec![READY],
-            "ReleaseNotFound",
+            vec![READY, "ResolvedRefs False ReleaseNotFound"],
             "there is no Release called gone: create it, or correct spec.exceptions",
+        ),
+        (
+            "Deferral",
+            json!({}),
+            vec![READY],
+            "it counts for what the campaign has not begun, from the start of its wave on",
+        ),
+        (
+            "Deferral",
+            json!({"establishment": "eatb"}),
+            vec!["Ready False EstablishmentNotFound", "Stalled True EstablishmentNotFound"],
+            "there is no Establishment called eatb: create it, or correct spec.establishment",
+        ),
+        (
+            "Deferral",
+            json!({"campaign": "autum"}),
+            vec!["Ready False CampaignNotFound"],
+            "there is no Campaign called autum: it counts once there is, or correct spec.campaign",
+        ),
+        (
+            "Deferral",
+            json!({"namespace": "elsewhere"}),
+            vec!["Ready False NamespaceMismatch", "Stalled True NamespaceMismatch"],
+            "etab is deferred only from its own namespace people, not from elsewhere: write it there",
+        ),
+        (
+            "Deferral",
+            json!({"establishment": "group"}),
+            vec!["Ready False NamespaceMismatch", "Stalled True NamespaceMismatch"],
+            "group has no namespace to be deferred from: set spec.namespace of the Establishment",
+        ),
+        (
+            "Deferral",
+            json!({"campaign": "soon"}),
+            vec!["Ready False DeferralNotAllowed", "Stalled True DeferralNotAllowed"],
+            "the Campaign soon allows none: set its spec.maxDeferralDays, or delete this",
+        ),
+        (
+            "Deferral",
+            json!({"campaign": "urgent"}),
+            vec!["Ready False DeferralNotAllowed", "Stalled True DeferralNotAllowed"],
+            "the Campaign urgent brings 2.1, which mends a vulnerability and is not deferred: delete this",
         ),
     ];
 
-    for (kind, fields, verdict, reason, message) in cases {
-        let status = if reason == "AsDesired" { "True" } else { "False" };
-        let resolved = format!("ResolvedRefs {status} {reason}");
-        let wanted: Vec<&str> = verdict.into_iter().chain([resolved.as_str()]).collect();
-        let (conditions, said) = told_of(kind, &fields);
-        assert_eq!(conditions, wanted, "{kind} {fields}");
-        assert_eq!(said, message, "{kind} {fields}");
+    for (kind, fields, conditions, message) in cases {
+        let told = told_of(kind, &fields);
+        assert_eq!(told, (conditions.into_iter().map(str::to_owned).collect(), message.to_owned()), "{kind} {fields}");
     }
 }

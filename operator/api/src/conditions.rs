@@ -134,6 +134,12 @@ pub enum Reason {
     CampaignHalted,
     /// A person aborted a campaign.
     CampaignAborted,
+    /// The Campaign named does not exist.
+    CampaignNotFound,
+    /// A Deferral is not in the namespace that its Establishment names as its own.
+    NamespaceMismatch,
+    /// The Campaign named lets nobody defer itself.
+    DeferralNotAllowed,
     /// The period of a freeze cannot be read.
     PeriodInvalid,
     /// The time zone or a window of an establishment cannot be read.

@@ -44,7 +44,7 @@ pub use approval::{Approval, ApprovalSpec};
 pub use calendar::{Weekday, Window};
 pub use campaign::{Campaign, CampaignSpec, CampaignStatus};
 pub use change_freeze::{ChangeFreeze, ChangeFreezeSpec, ChangeFreezeStatus};
-pub use deferral::{Deferral, DeferralSpec};
+pub use deferral::{Deferral, DeferralSpec, DeferralStatus};
 pub use duration::Duration;
 pub use establishment::{Establishment, EstablishmentSpec, EstablishmentStatus};
 pub use instance::{Instance, InstanceSpec, InstanceStatus};

@@ -8,7 +8,7 @@ use crate::{
     metrics::Metrics,
     reconcile::Context,
 };
-use gotocloud_api::{Instance, names, platform::RetainedData};
+use gotocloud_api::{Deferral, Instance, names, platform::RetainedData};
 use gotocloud_planner::{fleet, inputs};
 use kube::{
     Api, Client, Resource, ResourceExt as _,
@@ -43,6 +43,8 @@ pub struct Dirty {
     platforms: BTreeSet<String>,
     establishments: BTreeSet<String>,
     freezes: bool,
+    /// Deferrals: none of them changes alone.
+    words: bool,
     everything: bool,
 }
 
@@ -50,8 +52,12 @@ impl Dirty {
     /// Notes whom a change concerns.
     pub fn mark(&mut self, change: &Change, catalogue: &Catalogue) {
         match change {
-            Change::Neighbours(_) | Change::Place(_) | Change::Campaign(_) => {}
-            Change::Calendar => self.freezes = true,
+            Change::Neighbours(_) | Change::Place(_) => {}
+            Change::Campaign(_) => self.words = true,
+            Change::Calendar => {
+                self.freezes = true;
+                self.words = true;
+            }
             // Others may name what came, or went.
             Change::Application(_) => {
                 self.applications.extend(catalogue.applications.state().iter().map(|one| one.name_any()));
@@ -64,6 +70,7 @@ impl Dirty {
             Change::Release(_) => {
                 self.releases.extend(catalogue.releases.state().iter().map(|one| one.name_any()));
                 self.freezes = true;
+                self.words = true;
             }
             Change::Platform(name) => {
                 self.platforms.insert(name.clone());
@@ -74,6 +81,7 @@ impl Dirty {
             Change::Establishment(_) => {
                 self.establishments.extend(catalogue.establishments.state().iter().map(|one| one.name_any()));
                 self.freezes = true;
+                self.words = true;
             }
             Change::Instance(instance) => match catalogue.instance(instance) {
                 // What it was counted for is no longer known.
@@ -104,6 +112,7 @@ impl Dirty {
     fn is_empty(&self) -> bool {
         !self.everything
             && !self.freezes
+            && !self.words
             && self.applications.is_empty()
             && self.releases.is_empty()
             && self.platforms.is_empty()
@@ -184,11 +193,13 @@ impl Fleet {
         let releases = self.catalogue.releases.state();
         let platforms = self.catalogue.platforms.state();
         let establishments = self.catalogue.establishments.state();
+        let campaigns = self.catalogue.campaigns.state();
         let known = fleet::Known {
             applications: by_name(&applications),
             releases: by_name(&releases),
             platforms: by_name(&platforms),
             establishments: by_name(&establishments),
+            campaigns: by_name(&campaigns),
         };
 
         for one in &applications {
@@ -227,6 +238,15 @@ impl Fleet {
             }
         }
 
+        if dirty.everything || dirty.words {
+            for one in self.catalogue.deferrals.state() {
+                let status = fleet::deferral(&one, &known, now);
+                let namespace = one.namespace().unwrap_or_default();
+                let api = Api::<Deferral>::namespaced(self.client.clone(), &namespace);
+                is_done &= self.patch_by(api, &*one, one.status.as_ref() == Some(&status), &status).await;
+            }
+        }
+
         for one in &establishments {
             let name = one.name_any();
             if concerned(&dirty.establishments, &name) {
@@ -239,10 +259,18 @@ impl Fleet {
         is_done
     }
 
-    /// Writes a status over the object that it was computed from; false if that has to be done again.
+    /// Writes the status of an object that is in no namespace, as [`Self::patch_by`] does.
     async fn patch<K>(&self, of: &K, is_same: bool, status: &impl Serialize) -> bool
     where
         K: Resource<DynamicType = (), Scope = ClusterResourceScope> + Clone + Debug + DeserializeOwned,
+    {
+        self.patch_by(Api::all(self.client.clone()), of, is_same, status).await
+    }
+
+    /// Writes a status over the object that it was computed from; false if that has to be done again.
+    async fn patch_by<K>(&self, api: Api<K>, of: &K, is_same: bool, status: &impl Serialize) -> bool
+    where
+        K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned,
     {
         if is_same {
             return true;
@@ -253,7 +281,7 @@ impl Fleet {
         let manifest = json!({"apiVersion": K::api_version(&()), "kind": kind, "metadata": metadata, "status": status});
         self.metrics.writes.with_label_values(&["patch", &format!("{kind}/status")]).inc();
         let parameters = PatchParams::apply(names::FIELD_MANAGER).force();
-        match Api::<K>::all(self.client.clone()).patch_status(&name, &parameters, &Patch::Apply(&manifest)).await {
+        match api.patch_status(&name, &parameters, &Patch::Apply(&manifest)).await {
             Ok(_) => true,
             Err(kube::Error::Api(status)) if status.code == 404 => true,
             // It changed since: the watch shows how.

@@ -1,8 +1,10 @@
-//! What do an Application, a Release, a Platform and an Establishment have to tell of the fleet?
+//! What do the catalogue, freezes and the words of persons have to tell of the fleet?
 
 mod names;
+mod words;
 
 pub use names::Known;
+pub use words::deferral;
 
 use crate::{
     calendar::{self, Calendar, WindowOwner, freezes},

@@ -5,7 +5,7 @@
 
 use crate::campaign::findings::listed;
 use gotocloud_api::{
-    Application, ChangeFreeze, Establishment, Platform, Release,
+    Application, Campaign, ChangeFreeze, Establishment, Platform, Release,
     conditions::{Condition, ConditionType, Reason},
 };
 use jiff::Timestamp;
@@ -22,6 +22,8 @@ pub struct Known<'a> {
     pub platforms: BTreeMap<&'a str, &'a Platform>,
     /// The Establishments.
     pub establishments: BTreeMap<&'a str, &'a Establishment>,
+    /// The Campaigns.
+    pub campaigns: BTreeMap<&'a str, &'a Campaign>,
 }
 
 /// Names of a spec that stand for nothing.
@@ -73,7 +75,7 @@ impl Names {
 const APPLICATION: (&str, Reason) = ("Application", Reason::ApplicationNotFound);
 const RELEASE: (&str, Reason) = ("Release", Reason::ReleaseNotFound);
 const PLATFORM: (&str, Reason) = ("Platform", Reason::PlatformNotFound);
-const ESTABLISHMENT: (&str, Reason) = ("Establishment", Reason::EstablishmentNotFound);
+pub(super) const ESTABLISHMENT: (&str, Reason) = ("Establishment", Reason::EstablishmentNotFound);
 
 /// The names of an Application: the one it replaces, and its peers, which need not be in the catalogue.
 pub(super) fn of_application(application: &Application, known: &Known<'_>) -> Names {
@@ -167,17 +169,24 @@ pub(super) fn holds_nobody(freeze: &ChangeFreeze, known: &Known<'_>) -> Option<U
 }
 
 /// Those of the names that `is_known` does not know, as a sentence. `None` if it knows all.
-pub(super) fn unknown<'n>(
+fn unknown<'n>(
     (kind, reason): (&str, Reason),
     field: &str,
     names: impl IntoIterator<Item = &'n String>,
     is_known: impl Fn(&str) -> bool,
 ) -> Option<Unknown> {
     let unknown: Vec<&str> = names.into_iter().map(String::as_str).filter(|name| !is_known(name)).collect();
-    let message = match unknown[..] {
-        [] => return None,
-        [one] => format!("there is no {kind} called {one}: create it, or correct {field}"),
-        _ => format!("there is no {kind} called {}: create them, or correct {field}", listed(&unknown)),
-    };
-    Some(Unknown { reason, message })
+    match unknown[..] {
+        [] => None,
+        [one] => Some(not_there((kind, reason), field, one)),
+        _ => {
+            let message = format!("there is no {kind} called {}: create them, or correct {field}", listed(&unknown));
+            Some(Unknown { reason, message })
+        }
+    }
+}
+
+/// A name that stands for nothing, as a sentence.
+pub(super) fn not_there((kind, reason): (&str, Reason), field: &str, name: &str) -> Unknown {
+    Unknown { reason, message: format!("there is no {kind} called {name}: create it, or correct {field}") }
 }
