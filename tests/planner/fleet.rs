@@ -2,7 +2,7 @@
 
 use crate::support::{World, fixtures};
 use gotocloud_api::{
-    Application, Campaign, ChangeFreeze, Deferral, Establishment, Release, Stage, conditions::Condition,
+    Application, Approval, Campaign, ChangeFreeze, Deferral, Establishment, Release, Stage, conditions::Condition,
     platform::RetainedData, version::VersionScheme,
 };
 use gotocloud_planner::fleet::{self, Known};
@@ -207,6 +207,11 @@ fn told_of(kind: &str, fields: &Value) -> (Vec<String>, String) {
             one.metadata.namespace = Some(fields["namespace"].as_str().unwrap_or("people").to_owned());
             fleet::deferral(&one, &known, world.now).conditions
         }
+        "Approval" => {
+            let spec = json!({"campaign": "autumn", "by": "alice"});
+            let one = with(&object::<Approval>(kind, "approval", &spec), fields);
+            fleet::approval(&one, &known, world.now).conditions
+        }
         _ => panic!("{kind} gives no name"),
     };
 
@@ -358,6 +363,26 @@ fn a_name_that_stands_for_nothing_is_told_where_it_stands() {
             json!({"campaign": "urgent"}),
             vec!["Ready False DeferralNotAllowed", "Stalled True DeferralNotAllowed"],
             "the Campaign urgent brings 2.1, which mends a vulnerability and is not deferred: delete this",
+        ),
+        ("Approval", json!({"wave": "all"}), vec![READY], "it counts"),
+        ("Approval", json!({"finishBy": "2026-06-01T00:00:00Z"}), vec![READY], "it counts"),
+        (
+            "Approval",
+            json!({"campaign": "autum", "wave": "all"}),
+            vec!["Ready False CampaignNotFound"],
+            "there is no Campaign called autum: it counts once there is, or delete this and make another",
+        ),
+        (
+            "Approval",
+            json!({"campaignUid": "before", "wave": "all"}),
+            vec!["Ready False CampaignNotFound", "Stalled True CampaignNotFound"],
+            "it is for another Campaign called autumn, made before: delete this and make another",
+        ),
+        (
+            "Approval",
+            json!({"wave": "al"}),
+            vec!["Ready False WaveNotFound", "Stalled True WaveNotFound"],
+            "the Campaign autumn has no wave called al: delete this and make another, or name a wave of it so",
         ),
     ];
 

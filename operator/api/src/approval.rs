@@ -1,7 +1,9 @@
 //! How does a person say that a wave may begin, or that a campaign may end late?
 
+use crate::conditions::Condition;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A person's word that a wave of a campaign may begin, or that all of it may be done later than its `finishBy`. An object
@@ -12,6 +14,7 @@ use serde::{Deserialize, Serialize};
     version = "v1alpha1",
     kind = "Approval",
     derive = "PartialEq",
+    status = "ApprovalStatus",
     shortname = "gappr",
     category = "gotocloud",
     doc = "A person's word that a wave of a campaign may begin, or that all of it may be done later than its `finishBy`.",
@@ -19,6 +22,7 @@ use serde::{Deserialize, Serialize};
     printcolumn(name = "Wave", type_ = "string", json_path = ".spec.wave"),
     printcolumn(name = "Until", type_ = "string", json_path = ".spec.finishBy"),
     printcolumn(name = "By", type_ = "string", json_path = ".spec.by"),
+    printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].status"),
     printcolumn(name = "Reason", type_ = "string", json_path = ".spec.reason", priority = 1),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     selectable = ".spec.campaign"
@@ -50,4 +54,16 @@ pub struct ApprovalSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 300))]
     pub reason: Option<String>,
+}
+
+/// What the operator reports of an Approval.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ApprovalStatus {
+    /// The generation of the spec this status was computed from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// `Ready` while it counts; `Stalled` where it never will as it is written.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub conditions: Vec<Condition>,
 }

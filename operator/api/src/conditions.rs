@@ -136,6 +136,8 @@ pub enum Reason {
     CampaignAborted,
     /// The Campaign named does not exist.
     CampaignNotFound,
+    /// The Campaign named has no wave of that name.
+    WaveNotFound,
     /// A Deferral is not in the namespace that its Establishment names as its own.
     NamespaceMismatch,
     /// The Campaign named lets nobody defer itself.

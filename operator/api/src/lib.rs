@@ -40,7 +40,7 @@ pub mod upgrade;
 pub mod version;
 
 pub use application::{Application, ApplicationSpec, ApplicationStatus};
-pub use approval::{Approval, ApprovalSpec};
+pub use approval::{Approval, ApprovalSpec, ApprovalStatus};
 pub use calendar::{Weekday, Window};
 pub use campaign::{Campaign, CampaignSpec, CampaignStatus};
 pub use change_freeze::{ChangeFreeze, ChangeFreezeSpec, ChangeFreezeStatus};

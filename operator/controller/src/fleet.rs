@@ -43,7 +43,7 @@ pub struct Dirty {
     platforms: BTreeSet<String>,
     establishments: BTreeSet<String>,
     freezes: bool,
-    /// Deferrals: none of them changes alone.
+    /// Approvals and Deferrals: whichever names what changed.
     words: bool,
     everything: bool,
 }
@@ -239,6 +239,10 @@ impl Fleet {
         }
 
         if dirty.everything || dirty.words {
+            for one in self.catalogue.approvals.state() {
+                let status = fleet::approval(&one, &known, now);
+                is_done &= self.patch(&*one, one.status.as_ref() == Some(&status), &status).await;
+            }
             for one in self.catalogue.deferrals.state() {
                 let status = fleet::deferral(&one, &known, now);
                 let namespace = one.namespace().unwrap_or_default();

@@ -4,7 +4,7 @@ mod names;
 mod words;
 
 pub use names::Known;
-pub use words::deferral;
+pub use words::{approval, deferral};
 
 use crate::{
     calendar::{self, Calendar, WindowOwner, freezes},

@@ -115,6 +115,20 @@ fn everywhere_it_may_watch_what_it_makes_and_write_nothing_but_namespaces_and_bi
 }
 
 #[test]
+fn it_may_write_the_status_of_each_of_its_own_kinds_and_say_nothing_in_a_persons_place() {
+    let objects = objects(&[]).unwrap();
+    let role = role(&objects, "ClusterRole", OPERATOR);
+    for definition in gotocloud_api::definitions() {
+        let plural = definition.spec.names.plural;
+        assert!(allows(role, gotocloud_api::GROUP, &format!("{plural}/status"), "patch"), "{plural}");
+        for verb in ["create", "update", "patch", "delete"] {
+            let may = plural == "instances" && ["create", "patch"].contains(&verb);
+            assert_eq!(allows(role, gotocloud_api::GROUP, &plural, verb), may, "{verb} {plural}");
+        }
+    }
+}
+
+#[test]
 fn in_the_namespaces_of_instances_it_may_make_and_remove_what_they_are_made_of() {
     let objects = objects(&[]).unwrap();
     let (everywhere, there) = (role(&objects, "ClusterRole", OPERATOR), role(&objects, "ClusterRole", INSTANCE));

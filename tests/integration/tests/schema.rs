@@ -4,7 +4,8 @@
 
 use gotocloud_harness::{Terminal, kstatus};
 use gotocloud_integration::{
-    APPLICATIONS, ESTABLISHMENTS, Fleet, HUB, INSTANCES, PATIENCE, PLATFORMS, RELEASES, eventually, fleet_tests,
+    APPLICATIONS, ESTABLISHMENTS, Fleet, HUB, INSTANCES, PATIENCE, PLATFORMS, RELEASES, condition, eventually,
+    fleet_tests,
     objects::{APP, ETAB, SERVER, application, establishment, full_platform, instance, release, with},
 };
 use serde_json::{Value, json};
@@ -324,6 +325,62 @@ fn who_waits_by_kstatus_is_told_what_is_so(fleet: &mut Fleet) {
     fleet.clear(&["well", "lost"]);
 }
 
+fn a_name_that_stands_for_nothing_is_told_until_it_stands_for_something(fleet: &mut Fleet) {
+    const DEFERRALS: &str = "gotocloud.amue.fr/v1alpha1/deferrals";
+    const APPROVALS: &str = "gotocloud.amue.fr/v1alpha1/approvals";
+    const FREEZES: &str = "gotocloud.amue.fr/v1alpha1/changefreezes";
+    let told = |resource: &str, namespace: &str, name: &str, kind: &str, wanted: &str, kstatus: &str| {
+        eventually(PATIENCE, &format!("{resource} {name}: {kind} {wanted}"), || {
+            let object = fleet.get(resource, namespace, name).unwrap();
+            let one = condition(&object, kind).map(|one| format!("{} {}", one.status, one.reason)).unwrap_or_default();
+            let is_so = one == wanted && kstatus_of(fleet, resource, namespace, name) == kstatus;
+            if is_so { Ok(()) } else { Err(object["status"].clone()) }
+        });
+    };
+
+    let object = |kind: &str, name: &str, spec: Value| json!({"apiVersion": "gotocloud.amue.fr/v1alpha1", "kind": kind, "metadata": {"name": name}, "spec": spec});
+    let yearly = json!({"yearly": {"from": "07-01", "until": "09-01"}});
+    let spec = json!({"reason": "exams", "period": yearly, "establishments": ["later"]});
+    fleet.apply(&object("ChangeFreeze", "exams", spec)).unwrap();
+    told(FREEZES, "", "exams", "Ready", "False EstablishmentNotFound", "Failed");
+
+    let spec =
+        json!({"establishment": "later", "campaign": "planned", "until": "2999-01-01T00:00:00Z", "reason": "exams"});
+    fleet.apply(&with(object("Deferral", "exams", spec), json!({"metadata": {"namespace": HUB}}))).unwrap();
+    told(DEFERRALS, HUB, "exams", "Ready", "False EstablishmentNotFound", "Failed");
+
+    fleet.apply(&edited(&establishment("later"), &json!({"homePlatform": "nowhere"}))).unwrap();
+    told(ESTABLISHMENTS, "", "later", "ResolvedRefs", "False PlatformNotFound", "Current");
+    told(FREEZES, "", "exams", "Ready", "True AsDesired", "Current");
+    told(DEFERRALS, HUB, "exams", "Ready", "False NamespaceMismatch", "Failed");
+
+    fleet.patch(ESTABLISHMENTS, "", "later", &json!({"spec": {"homePlatform": SERVER, "namespace": HUB}})).unwrap();
+    told(ESTABLISHMENTS, "", "later", "ResolvedRefs", "True AsDesired", "Current");
+    told(DEFERRALS, HUB, "exams", "Ready", "False CampaignNotFound", "InProgress");
+
+    // In one's own name, as the policies of the chart ask.
+    let by = fleet.kubectl(&["auth", "whoami", "-o", "jsonpath={.status.userInfo.username}"]).unwrap();
+    for (name, wave) in [("word", "all"), ("stray", "al")] {
+        let spec = json!({"campaign": "planned", "wave": wave, "by": by});
+        fleet.apply(&object("Approval", name, spec)).unwrap();
+        told(APPROVALS, "", name, "Ready", "False CampaignNotFound", "InProgress");
+    }
+
+    let waves = json!([{"name": "all", "targets": {"names": ["none"]}}]);
+    let spec = json!({"application": APP, "upgrade": {"release": "app-1.0"}, "maxDeferralDays": 3, "waves": waves});
+    fleet.apply(&object("Campaign", "planned", spec)).unwrap();
+    told(DEFERRALS, HUB, "exams", "Ready", "True AsDesired", "Current");
+    told(APPROVALS, "", "word", "Ready", "True AsDesired", "Current");
+    told(APPROVALS, "", "stray", "Ready", "False WaveNotFound", "Failed");
+
+    fleet.delete(APPROVALS, "", "word").unwrap();
+    fleet.delete(APPROVALS, "", "stray").unwrap();
+    fleet.delete(DEFERRALS, HUB, "exams").unwrap();
+    fleet.delete(FREEZES, "", "exams").unwrap();
+    fleet.delete("gotocloud.amue.fr/v1alpha1/campaigns", "", "planned").unwrap();
+    fleet.delete(ESTABLISHMENTS, "", "later").unwrap();
+}
+
 fleet_tests!(
     "it-schema",
     |spec| spec.nodes(1),
@@ -344,5 +401,6 @@ fleet_tests!(
         every_kind_has_its_short_name_and_all_have_the_category,
         a_fleet_is_searched_by_its_fields,
         who_waits_by_kstatus_is_told_what_is_so,
+        a_name_that_stands_for_nothing_is_told_until_it_stands_for_something,
     ]
 );

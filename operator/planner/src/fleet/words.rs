@@ -5,7 +5,7 @@ use super::{
     names::{ESTABLISHMENT, Unknown, not_there},
 };
 use gotocloud_api::{
-    Campaign, Deferral, DeferralStatus, Release,
+    Approval, ApprovalStatus, Campaign, Deferral, DeferralStatus, Release,
     conditions::{Condition, ConditionType, Reason},
 };
 use jiff::Timestamp;
@@ -56,7 +56,7 @@ fn deferral_counts(deferral: &Deferral, known: &Known<'_>) -> Result<(), Void> {
         }
     }
 
-    let campaign = campaign(&spec.campaign, known)?;
+    let campaign = campaign(&spec.campaign, "correct spec.campaign", known)?;
     if campaign.spec.max_deferral_days == 0 {
         let message =
             format!("the Campaign {} allows none: set its spec.maxDeferralDays, or delete this", spec.campaign);
@@ -72,16 +72,44 @@ fn deferral_counts(deferral: &Deferral, known: &Known<'_>) -> Result<(), Void> {
     Ok(())
 }
 
+/// What an Approval has to tell: whether it counts.
+pub fn approval(approval: &Approval, known: &Known<'_>, now: Timestamp) -> ApprovalStatus {
+    let before = approval.status.as_ref().map_or(&[][..], |status| &status.conditions);
+    let generation = approval.metadata.generation;
+    let conditions = conditions(approval_counts(approval, known), "it counts", before, generation, now);
+    ApprovalStatus { observed_generation: generation, conditions }
+}
+
+fn approval_counts(approval: &Approval, known: &Known<'_>) -> Result<(), Void> {
+    let spec = &approval.spec;
+    let campaign = campaign(&spec.campaign, "delete this and make another", known)?;
+    if spec.campaign_uid.is_some() && spec.campaign_uid != campaign.metadata.uid {
+        let name = &spec.campaign;
+        let message = format!("it is for another Campaign called {name}, made before: delete this and make another");
+        return Err(Void::wrong(Reason::CampaignNotFound, message));
+    }
+
+    let Some(wave) = &spec.wave else { return Ok(()) };
+    if campaign.spec.waves.iter().any(|one| one.name == *wave) {
+        return Ok(());
+    }
+    let message = format!(
+        "the Campaign {} has no wave called {wave}: delete this and make another, or name a wave of it so",
+        spec.campaign
+    );
+    Err(Void::wrong(Reason::WaveNotFound, message))
+}
+
 fn release<'a>(campaign: &Campaign, known: &Known<'a>) -> Option<&'a Release> {
     let upgrade = campaign.spec.upgrade.as_ref().map(|one| &one.release);
     let name = upgrade.or(campaign.spec.provision.as_ref().map(|one| &one.release))?;
     known.releases.get(name.as_str()).copied()
 }
 
-/// The campaign of that name.
-fn campaign<'a>(name: &str, known: &Known<'a>) -> Result<&'a Campaign, Void> {
+/// The campaign of that name, and what to do if there will be none.
+fn campaign<'a>(name: &str, remedy: &str, known: &Known<'a>) -> Result<&'a Campaign, Void> {
     known.campaigns.get(name).copied().ok_or_else(|| {
-        let message = format!("there is no Campaign called {name}: it counts once there is, or correct spec.campaign");
+        let message = format!("there is no Campaign called {name}: it counts once there is, or {remedy}");
         Void::Early(Unknown { reason: Reason::CampaignNotFound, message })
     })
 }
