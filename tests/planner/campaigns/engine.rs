@@ -1,155 +1,17 @@
 //! All campaigns together: the engine that carries them on, before a small API server.
 
-use super::{application, at, campaign_of, establishment, merged, object, release_object, runs};
-use gotocloud_api::{
-    Campaign, CampaignStatus,
-    campaign::{DecisionVerb, Severity},
+use super::{
+    application, at, campaign_of, establishment,
+    hub::{Hub, catalogue, fleet_of},
+    merged, object, release_object, runs,
 };
-use gotocloud_planner::{
-    campaign::{
-        Engine, Standing,
-        engine::{Effect, Event, Outcome, Seen, Write},
-    },
-    simulate,
+use gotocloud_api::campaign::{DecisionVerb, Severity};
+use gotocloud_planner::campaign::{
+    Engine, Standing,
+    engine::{Effect, Event, Outcome, Seen},
 };
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
-
-/// What the API server does with a write.
-type Answering = fn(&Write) -> Outcome;
-
-/// An API server that takes what names the version it has, and an engine before it.
-struct Hub {
-    engine: Engine,
-    objects: Vec<Value>,
-    instances: BTreeMap<String, Value>,
-    campaigns: BTreeMap<String, Campaign>,
-    now: Timestamp,
-    answer: Answering,
-    /// Are the answers to statuses lost, though they are written?
-    loses_answers: bool,
-    /// All writes, by campaign and instance.
-    written: Vec<(String, String)>,
-}
-
-impl Hub {
-    fn new(objects: Vec<Value>, campaigns: Vec<Campaign>, now: &str) -> Self {
-        let (instances, objects): (Vec<Value>, Vec<Value>) =
-            objects.into_iter().partition(|one| one["kind"] == "Instance");
-        let name = |one: &Value| one["metadata"]["name"].as_str().unwrap().to_owned();
-        Self {
-            engine: Engine::default(),
-            objects,
-            instances: instances.into_iter().map(|one| (name(&one), one)).collect(),
-            campaigns: campaigns.into_iter().map(|one| (one.metadata.name.clone().unwrap(), one)).collect(),
-            now: at(now),
-            answer: |_| Outcome::Accepted,
-            loses_answers: false,
-            written: Vec::new(),
-        }
-    }
-
-    fn world(&self) -> simulate::World {
-        let mut all: Vec<Value> = self.objects.iter().chain(self.instances.values()).cloned().collect();
-        all.extend(self.campaigns.values().map(|one| serde_json::to_value(one).unwrap()));
-        super::fleet(&all)
-    }
-
-    /// Gives the engine what happened, and does what it wants until it wants nothing more.
-    fn happens(&mut self, event: Event) {
-        let mut events = vec![event];
-        for _ in 0..50 {
-            let effects = self.engine.handle(std::mem::take(&mut events), &self.world(), self.now);
-            if effects.is_empty() {
-                return;
-            }
-            // All decisions of one look are made before any is answered.
-            events.extend(effects.into_iter().map(|effect| self.perform(effect)));
-        }
-        panic!("it does not come to rest");
-    }
-
-    fn perform(&mut self, effect: Effect) -> Event {
-        match effect {
-            Effect::Tell { campaign, version, status, .. } => {
-                let version = self.tell(&campaign, version, *status).filter(|_| !self.loses_answers);
-                Event::Told { campaign, version }
-            }
-            Effect::Write(write) => {
-                self.written.push((write.campaign.clone(), write.name.clone()));
-                let outcome = (self.answer)(&write);
-                let outcome = if outcome == Outcome::Accepted { self.apply(&write) } else { outcome };
-                Event::Answered { id: write.id, outcome }
-            }
-        }
-    }
-
-    /// Writes a status over the version that it was computed from; gives the version that comes of it.
-    fn tell(&mut self, campaign: &str, version: Option<String>, status: CampaignStatus) -> Option<String> {
-        let campaign = self.campaigns.get_mut(campaign)?;
-        if version != campaign.metadata.resource_version {
-            return None;
-        }
-        let next = version.map_or(1, |version| version.parse::<u32>().unwrap() + 1);
-        campaign.metadata.resource_version = Some(next.to_string());
-        campaign.status = Some(status);
-        campaign.metadata.resource_version.clone()
-    }
-
-    fn apply(&mut self, write: &Write) -> Outcome {
-        let Some(instance) = self.instances.get_mut(&write.name) else { return Outcome::Lost };
-        if write.body["metadata"]["resourceVersion"] != instance["metadata"]["resourceVersion"] {
-            return Outcome::Conflict;
-        }
-        let version: u32 = instance["metadata"]["resourceVersion"].as_str().unwrap().parse().unwrap();
-        instance["metadata"]["resourceVersion"] = json!((version + 1).to_string());
-        instance["spec"] = merged(instance["spec"].clone(), &write.body["spec"]);
-        Outcome::Accepted
-    }
-
-    fn starts(&mut self) {
-        self.happens(Event::Seen(Seen::Everything));
-    }
-
-    fn passes(&mut self, length: SignedDuration) {
-        self.now += length;
-        self.happens(Event::Beat);
-    }
-
-    /// Works out when a campaign will end, as whoever runs the engine does.
-    fn is_forecast(&mut self, campaign: &str) {
-        let world = self.world();
-        let (start, measured, generation) = self.engine.start(campaign, &world).unwrap();
-        let until = self.now + SignedDuration::from_hours(24 * 365);
-        let schedule = Box::new(simulate::simulate(start, &measured, self.now, until));
-        self.happens(Event::Forecast { campaign: campaign.to_owned(), generation, schedule });
-    }
-
-    fn status(&self, campaign: &str) -> &CampaignStatus {
-        self.campaigns[campaign].status.as_ref().unwrap()
-    }
-
-    fn standing(&self, campaign: &str, target: &str) -> Standing {
-        self.engine.board(campaign).unwrap().target(target).unwrap().standing.clone()
-    }
-}
-
-fn catalogue() -> Vec<Value> {
-    vec![
-        application(),
-        release_object("app-1", "1.0", &json!({})),
-        release_object("app-2", "2.0", &json!({})),
-        release_object("app-3", "3.0", &json!({})),
-        establishment("e", &json!({})),
-    ]
-}
-
-fn fleet_of(more: Vec<Value>) -> Vec<Value> {
-    let mut all = catalogue();
-    all.extend(more);
-    all
-}
 
 #[test]
 fn two_campaigns_that_decide_at_the_same_moment_do_not_both_take_an_instance() {

@@ -2,6 +2,8 @@
 
 mod decisions;
 mod engine;
+mod hub;
+mod meanwhile;
 mod one_bad_object;
 mod rollbacks;
 mod standings;
