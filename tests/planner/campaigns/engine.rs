@@ -153,6 +153,34 @@ fn a_deferral_counts_though_the_wave_before_had_nothing_to_do() {
     assert_eq!(hub.written, [("c".into(), "i".into())]);
 }
 
+/// One that comes an hour after its wave began, and one that its API server's clock, which is ahead, says came just after.
+#[test]
+fn late_joiners_are_left_out_though_the_wave_before_had_nothing_to_do() {
+    let of_the_rest = |name: &str, made: &str| {
+        let mut one = runs(name, "e", "app-2", &json!({}), &json!({}));
+        one["metadata"]["labels"] = json!({"part": "rest"});
+        one["metadata"]["creationTimestamp"] = json!(made);
+        one
+    };
+    let waves = json!([{"name": "canary", "targets": {"names": ["canary"]}},
+        {"name": "rest", "targets": {"selector": {"matchLabels": {"part": "rest"}}}, "maxConcurrent": 10}]);
+    let campaign = campaign_of("c", &json!({"lateJoiners": "Exclude", "waves": waves}));
+    let objects = fleet_of(vec![
+        runs("canary", "e", "app-3", &json!({}), &json!({})),
+        of_the_rest("i", "2025-12-01T00:00:00Z"),
+        of_the_rest("ahead", "2026-01-01T00:00:02Z"),
+    ]);
+    let mut hub = Hub::new(objects, vec![campaign], "2026-01-01T00:00:00Z");
+
+    hub.starts();
+    assert!(hub.status("c").waves[1].started_at.is_some(), "the canary's wave had nothing to do");
+    hub.passes(SignedDuration::from_hours(1));
+    hub.shows("late", |one| *one = of_the_rest("late", "2026-01-01T01:00:00Z"));
+    hub.passes(SignedDuration::from_secs(5));
+    assert_eq!(hub.written, [("c".into(), "i".into())]);
+    assert_eq!([hub.standing("c", "ahead"), hub.standing("c", "late")], [Standing::Skipped, Standing::Skipped]);
+}
+
 #[test]
 fn what_the_api_server_refuses_is_told_once_in_its_own_words_and_fails_in_the_end() {
     let objects = fleet_of(vec![
