@@ -1,14 +1,20 @@
 //! All campaigns together: the engine that carries them on, before a small API server.
 
 use super::{
-    application, at, campaign_of, establishment,
+    application, at, campaign_of, establishment, graph,
     hub::{Hub, catalogue, fleet_of},
     merged, object, release_object, runs,
 };
-use gotocloud_api::campaign::{DecisionVerb, Severity};
-use gotocloud_planner::campaign::{
-    Engine, Standing,
-    engine::{Effect, Event, Outcome, Seen},
+use gotocloud_api::{
+    campaign::{DecisionVerb, Severity},
+    rehearsal::{RehearsalPhase, RehearsalStatus},
+};
+use gotocloud_planner::{
+    campaign::{
+        Engine, Standing,
+        engine::{Effect, Event, Outcome, Seen},
+    },
+    rehearsal,
 };
 use jiff::SignedDuration;
 use serde_json::{Value, json};
@@ -302,8 +308,17 @@ fn after_a_restart_what_other_campaigns_change_counts_against_the_limits_of_plac
     assert_eq!(hub.written, [], "a decides before z, and z has one on the platform");
 }
 
+/// What the Instance makes of its rehearsal at that moment.
+fn rehearsed(record: &Value, now: &str) -> Option<RehearsalStatus> {
+    let record: RehearsalStatus = serde_json::from_value(record.clone()).unwrap();
+    let within = Some(SignedDuration::from_hours(7 * 24));
+    let wanted = rehearsal::Wanted { release: "app-3", within, generation: Some(1) };
+    let releases = graph(&[("app-2", "2.0"), ("app-3", "3.0")]);
+    rehearsal::next(Some(&record), Some(&wanted), Some("app-2"), &releases, &rehearsal::Seen::default(), at(now))
+}
+
 #[test]
-fn a_rehearsal_that_expires_while_its_target_waits_is_noticed() {
+fn a_rehearsal_that_expires_while_its_target_waits_is_made_anew_and_then_it_begins() {
     let rehearsal = json!({"from": "app-2", "to": "app-3", "path": ["app-3"], "phase": "Done",
         "since": "2026-01-01T00:00:00Z", "startedAt": "2026-01-01T00:00:00Z", "finishedAt": "2026-01-01T00:00:00Z"});
     let objects = vec![
@@ -321,6 +336,20 @@ fn a_rehearsal_that_expires_while_its_target_waits_is_noticed() {
     hub.happens(Event::Time);
     assert_eq!(hub.written, []);
     assert!(matches!(hub.standing("c", "a"), Standing::Blocked(why) if why.contains("rehearsal")));
+
+    // It is asked for still, so the Instance makes it anew.
+    assert_eq!(rehearsed(&rehearsal, "2026-01-07T23:59:00Z"), None, "it counts for seven days");
+    let anew = rehearsed(&rehearsal, "2026-01-13T20:30:00Z").unwrap();
+    assert_eq!(anew.phase, RehearsalPhase::Backup);
+    hub.shows("a", |one| one["status"]["rehearsal"] = json!(anew));
+    assert_eq!(hub.written, []);
+
+    hub.now = at("2026-01-13T20:45:00Z");
+    hub.shows("a", |one| {
+        one["status"]["rehearsal"]["phase"] = json!("Done");
+        one["status"]["rehearsal"]["finishedAt"] = json!("2026-01-13T20:45:00Z");
+    });
+    assert_eq!(hub.written, [("c".into(), "a".into())], "the window is open still");
 }
 
 #[test]
