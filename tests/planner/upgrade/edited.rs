@@ -159,6 +159,35 @@ fn an_edit_of_the_instance_amid_a_migration_stops_no_job_and_runs_none_again() {
     }
 }
 
+/// Its record says an hour; to that come the fifteen minutes that anything may take.
+#[test]
+fn an_edit_of_a_migrations_deadline_changes_nothing_of_the_job_that_runs() {
+    for deadline in ["1s", "48h"] {
+        let amid = || {
+            let mut world = amid_migration();
+            world.releases[1].spec.migration.as_mut().unwrap().deadline =
+                Some(gotocloud_api::Duration(deadline.into()));
+            world.restart();
+            world
+        };
+        let mut world = amid();
+        let before = world.cluster.of_kind(Kind::Job)[0].clone();
+        world.now += jiff::SignedDuration::from_mins(70);
+        world.round();
+        assert_eq!(record(&world).phase, UpgradePhase::Migrate, "{deadline}: {}", record(&world).message);
+        assert_eq!(world.cluster.of_kind(Kind::Job), [&before]);
+        world.now += jiff::SignedDuration::from_mins(6);
+        world.round();
+        assert_eq!(record(&world).phase, UpgradePhase::Failed, "{deadline}");
+        assert!(record(&world).message.contains("the migration did not end in time"), "{}", record(&world).message);
+
+        let mut world = amid();
+        ends(&mut world, Kind::Job, Health::Ready);
+        world.run();
+        assert_eq!(record(&world).phase, UpgradePhase::Done, "{deadline}: {}", record(&world).message);
+    }
+}
+
 #[test]
 fn a_backup_or_a_migration_does_not_begin_while_pods_have_not_ended() {
     let mut world = migrating(World::full(), false);
