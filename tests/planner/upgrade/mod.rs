@@ -1,6 +1,7 @@
 //! An Instance goes to another release phase by phase, and what it is made of follows the phase.
 
 mod edited;
+mod refused;
 mod replaced;
 
 use crate::support::{World, fixtures};

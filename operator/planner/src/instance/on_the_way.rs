@@ -13,7 +13,7 @@ use crate::{
     plan::{Plan, Step, Verdict},
     retry::ErrorClass,
     snapshot::Snapshot,
-    upgrade::{self, Backup, Course, Migration, Seen, Terms},
+    upgrade::{self, Backup, Course, Migration, Seen, Terms, Wanted},
     whole_seconds,
 };
 use gotocloud_api::{
@@ -41,7 +41,10 @@ pub(super) fn next(
     let may_move = match &plan.verdict {
         Verdict::Proceed => !plan.inventory.is_empty(),
         // What is under way has deadlines, which run while it is refused.
-        Verdict::Refused(_) => record.as_ref().is_some_and(|record| !record.phase.is_terminal()),
+        Verdict::Refused(_) => {
+            record.as_ref().is_some_and(|record| !record.phase.is_terminal())
+                || (has_run(instance) && may_set_out(plan, wanted.as_ref(), current))
+        }
         Verdict::Tracked | Verdict::NeedsPinned(_) | Verdict::Deleting => false,
     };
     if !may_move {
@@ -53,6 +56,16 @@ pub(super) fn next(
     let course = Course { releases: snapshot.way.releases, terms: &terms, seen: &seen, now };
     let after = upgrade::next(record.as_deref(), wanted.as_ref(), current, course);
     after.or_else(|| record.map(Cow::into_owned))
+}
+
+fn has_run(instance: &Instance) -> bool {
+    instance.status.as_ref().is_some_and(|status| status.release.is_some())
+}
+
+/// Does an instance set out that cannot be planned as it is? Another release may lead out of that; if it does not, its campaign
+/// is told so. A person sees it, and need not ask again once it can be planned.
+fn may_set_out(plan: &Plan<'_>, wanted: Option<&Wanted>, current: &str) -> bool {
+    wanted.is_some_and(|wanted| wanted.release != current && (plan.blocked.is_none() || wanted.rollout.is_some()))
 }
 
 /// Why its way cannot be gone at all: by the first release of it that cannot be planned.
