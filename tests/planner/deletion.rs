@@ -280,3 +280,88 @@ fn pods_of_what_is_deleted_do_not_wait_for_the_database_server() {
     assert!(world.cluster.of_kind(Kind::Deployment).is_empty());
     assert!(!world.cluster.databases.is_empty(), "its database waits for the server");
 }
+
+/// Without its RoleBinding the operator may change nothing in the namespace.
+#[test]
+fn the_operator_lets_itself_in_again_where_somebody_took_its_rights_while_it_was_deleted() {
+    for make in [World::plain as fn() -> World, World::full] {
+        for policy in [Retain, Delete] {
+            let mut world = deleted(make().at_rest(), policy);
+            world.cluster.remove(&ObjectKey::new(Kind::RoleBinding, fixtures::NAMESPACE, "gotocloud-operator"));
+            let is_let_in = std::cell::Cell::new(false);
+            world.failing = Box::new(move |step| {
+                let key = match step {
+                    Step::Apply { object, .. } => &object.key,
+                    Step::Remove(key) => key,
+                    _ => return None,
+                };
+                is_let_in.set(is_let_in.get() || key.kind == Kind::RoleBinding);
+                (&*key.namespace == fixtures::NAMESPACE && !is_let_in.get()).then(|| Failure {
+                    class: ErrorClass::Refused,
+                    reason: Reason::Forbidden,
+                    message: format!("{key}: the operator may not"),
+                })
+            });
+            world.run();
+            assert!(is_gone(&world), "{policy:?}: {}", world.message(ConditionType::Ready));
+            assert!(world.cluster.of_kind(Kind::Deployment).is_empty());
+        }
+    }
+}
+
+#[test]
+fn what_somebody_took_the_labels_off_goes_with_its_instance_all_the_same() {
+    let stripped = [(Kind::Deployment, "web"), (Kind::Service, "web"), (Kind::RoleBinding, "gotocloud-operator")];
+    for make in [World::plain as fn() -> World, World::full] {
+        for policy in [Retain, Delete] {
+            let mut world = deleted(make().at_rest(), policy);
+            for (kind, name) in stripped {
+                world.cluster.strip(&ObjectKey::new(kind, fixtures::NAMESPACE, name));
+            }
+            world.run();
+            assert!(is_gone(&world), "{policy:?}");
+            let left = [Kind::Deployment, Kind::Service].map(|kind| world.cluster.of_kind(kind).len());
+            assert_eq!(left, [0, 0], "{policy:?}: its pods would run on, on data that is kept");
+        }
+    }
+}
+
+#[test]
+fn a_namespace_that_somebody_took_the_labels_off_says_again_whose_data_it_keeps() {
+    let mut world = deleted(World::plain().at_rest(), Retain);
+    world.cluster.strip(&namespace_key());
+    world.run();
+    assert!(is_gone(&world) && world.cluster.of_kind(Kind::Deployment).is_empty());
+    assert_eq!(world.cluster.databases, [("app_a".to_owned(), false)].into());
+    assert!(crate::support::is_retained(namespace(&world).unwrap()));
+    assert!(kept(&world).starts_with("database app_a on 10.1.2.3:5432"), "{}", kept(&world));
+}
+
+/// A database is made sure of by its password alone.
+#[test]
+fn a_password_that_is_gone_holds_no_deletion_up() {
+    for policy in [Retain, Delete] {
+        let mut world = deleted(World::plain().at_rest(), policy);
+        world.cluster.remove(&ObjectKey::new(Kind::Secret, fixtures::NAMESPACE, "database-app"));
+        world.restart();
+        world.failing = Box::new(|step| {
+            let Step::EnsureDatabase(request) = step else { return None };
+            Some(gotocloud_planner::database::no_password(request))
+        });
+        world.run();
+        assert!(is_gone(&world), "{policy:?}: {}", world.message(ConditionType::Ready));
+        let left: Vec<bool> = world.cluster.databases.values().copied().collect();
+        assert_eq!(left, if policy == Retain { vec![false] } else { vec![] });
+        if policy == Delete {
+            continue;
+        }
+
+        world.failing = Box::new(|_| None);
+        world.add(fixtures::instance("app-a"));
+        world.restart();
+        world.run();
+        assert_eq!(world.condition(ConditionType::Ready), "True AsDesired", "it has another password");
+        assert_eq!(world.cluster.databases, [("app_a".to_owned(), true)].into());
+        assert!(world.cluster.get(Kind::Secret, fixtures::NAMESPACE, "database-app").is_some());
+    }
+}

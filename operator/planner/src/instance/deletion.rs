@@ -3,12 +3,12 @@
 use super::{
     on_the_way,
     planning::{has_finalizer, nothing},
-    steps::is_its_database,
+    steps::{find, is_as_applied, is_its_database},
 };
 use crate::{
     health::Health,
     inputs::name_of,
-    objects::{Kind, ObjectKey},
+    objects::{Kind, Object, ObjectKey},
     plan::{DatabaseRequest, Plan, Refusal, Step, Verdict, Waiting},
     render,
     snapshot::{NamespaceHolder, Snapshot},
@@ -94,7 +94,7 @@ fn steps(snapshot: &Snapshot<'_>) -> Result<(Vec<Step>, Option<DatabaseRequest>)
                 )
             })?;
             // The pods go first, and do not wait for what the server says.
-            let mut steps: Vec<_> = workload(snapshot).map(Step::Remove).collect();
+            let mut steps = emptying(snapshot, is_there, workload(snapshot).collect());
             steps.push(Step::DropDatabase(request.clone()));
             steps.push(last);
             Ok((steps, Some(request)))
@@ -104,7 +104,9 @@ fn steps(snapshot: &Snapshot<'_>) -> Result<(Vec<Step>, Option<DatabaseRequest>)
             let since = instance.metadata.deletion_timestamp.as_ref();
             let since = since.map(|time| time.0.to_string()).unwrap_or_default();
             let data = kept(&located, on_server, request.is_some(), is_there);
-            let mut steps: Vec<_> = workload(snapshot).map(Step::Remove).collect();
+            // With a namespace that goes what is not seen goes as well; in one that stays it would run on.
+            let unseen = unseen(snapshot).filter(|_| is_there);
+            let mut steps = emptying(snapshot, is_there, workload(snapshot).chain(unseen).collect());
             steps.extend(request.clone().map(Step::SealDatabase));
             // By its namespace the data is found again, so it is made anew where somebody deleted it.
             let release = kept_data_is_of(snapshot);
@@ -144,10 +146,48 @@ fn kept(located: &DatabaseStatus, on_server: bool, is_sealed: bool, has_secret: 
     format!("database {name} on {server}; its role {role} {login}; its password {password}")
 }
 
-/// The objects in its namespace that go while the data stays: all but what the data needs to be kept and found again.
+/// The steps that take those objects away, the last applied first. The operator lets itself in before, where somebody took
+/// its rights in the namespace.
+fn emptying(snapshot: &Snapshot<'_>, is_there: bool, mut workload: Vec<ObjectKey>) -> Vec<Step> {
+    workload.sort_by(|a, b| b.cmp(a));
+    let is_as_it_was = |object: &Object| {
+        let desired = crate::fingerprint::of(&object.manifest);
+        find(snapshot, &object.key).is_some_and(|observed| is_as_applied(observed, &desired))
+    };
+
+    let mut steps = Vec::new();
+    if is_there
+        && !workload.is_empty()
+        && let Some(object) = render::own_rights(snapshot.instance, snapshot.operator)
+        && !is_as_it_was(&object)
+    {
+        let known = find(snapshot, &object.key).is_some();
+        steps.push(Step::Apply { object, known });
+    }
+    steps.extend(workload.into_iter().map(Step::Remove));
+    steps
+}
+
+/// The objects in its namespace that go while the data stays.
 fn workload<'s>(snapshot: &'s Snapshot<'_>) -> impl Iterator<Item = ObjectKey> + 's {
-    let stays = |kind: Kind| match kind {
-        Kind::Namespace | Kind::RoleBinding | Kind::NetworkPolicy | Kind::Secret | Kind::Cluster | Kind::Backup => true,
+    let standing = snapshot.children.iter().filter(|child| !child.terminating);
+    standing.map(|child| child.key.clone()).filter(|key| goes(snapshot.instance, key))
+}
+
+/// Those that were applied and are not seen: somebody may have taken their labels off.
+fn unseen<'s>(snapshot: &'s Snapshot<'_>) -> impl Iterator<Item = ObjectKey> + 's {
+    let inventory = snapshot.instance.status.iter().filter_map(|status| status.inventory.as_ref());
+    let told = inventory.flat_map(|inventory| &inventory.entries).filter_map(ObjectKey::from_entry);
+    told.filter(|key| {
+        goes(snapshot.instance, key) && key.was_applied(snapshot.instance) && find(snapshot, key).is_none()
+    })
+}
+
+/// Is it in the instance's namespace, and nothing that the data needs to be kept and found again?
+fn goes(instance: &Instance, key: &ObjectKey) -> bool {
+    let stays = match key.kind {
+        Kind::Cluster => is_its_database(key),
+        Kind::Namespace | Kind::RoleBinding | Kind::NetworkPolicy | Kind::Secret | Kind::Backup => true,
         Kind::ServiceAccount
         | Kind::Job
         | Kind::ResourceQuota
@@ -164,13 +204,7 @@ fn workload<'s>(snapshot: &'s Snapshot<'_>) -> impl Iterator<Item = ObjectKey> +
         | Kind::Ingress
         | Kind::ServiceMonitor => false,
     };
-    let is_copy = |key: &ObjectKey| key.kind == Kind::Cluster && !is_its_database(key);
-    let namespace = names::workload_namespace(name_of(snapshot.instance));
-    let goes = |key: &ObjectKey| *key.namespace == *namespace && (!stays(key.kind) || is_copy(key));
-    let standing = snapshot.children.iter().filter(|child| !child.terminating);
-    let mut keys: Vec<_> = standing.map(|child| child.key.clone()).filter(goes).collect();
-    keys.sort_by(|a, b| b.cmp(a));
-    keys.into_iter()
+    *key.namespace == *names::workload_namespace(name_of(instance)) && !stays
 }
 
 /// The database on a server that is already there, where the Platform still names the one it is on.

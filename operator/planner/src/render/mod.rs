@@ -28,6 +28,7 @@ use gotocloud_api::{Application, Instance, conditions::Reason, instance::Endpoin
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
+pub(crate) use access::binding as own_rights;
 pub use database::{CLUSTER as DATABASE_CLUSTER, SECRET as DATABASE_SECRET, identifier as database_identifier};
 pub use exposure::endpoints;
 pub use migration::NAME as MIGRATION;
@@ -118,14 +119,19 @@ fn selector(component: &str) -> Value {
 
 /// A manifest of `kind` called `name` in the instance's namespace, with its labels and those fields beside `metadata`.
 fn object(inputs: &Inputs<'_>, kind: Kind, name: &str, labels: &BTreeMap<String, String>, fields: Value) -> Object {
+    object_in(&inputs.namespace, kind, name, labels, fields)
+}
+
+/// The same, in that namespace.
+fn object_in(namespace: &str, kind: Kind, name: &str, labels: &BTreeMap<String, String>, fields: Value) -> Object {
     let mut manifest = Map::new();
     manifest.insert("apiVersion".into(), kind.api_version().into());
     manifest.insert("kind".into(), kind.name().into());
-    manifest.insert("metadata".into(), json!({"name": name, "namespace": inputs.namespace, "labels": labels}));
+    manifest.insert("metadata".into(), json!({"name": name, "namespace": namespace, "labels": labels}));
     if let Value::Object(fields) = fields {
         manifest.extend(fields);
     }
-    Object { key: ObjectKey::new(kind, &inputs.namespace, name), manifest: manifest.into() }
+    Object { key: ObjectKey::new(kind, namespace, name), manifest: manifest.into() }
 }
 
 /// The `ControllerRevision` that keeps the objects that move pods.
