@@ -3,8 +3,7 @@
 //! ```text
 //!  Instances ──▶ standing ──▶ Board ──▶ decide ──▶ Moves { start a wave, begin targets, withdraw targets, look again at }
 //!                (each one)   (counted,    │
-//!                              by wave)    ├──▶ report   the Campaign's status
-//!                                          └──▶ why      what holds one target up, who can lift it
+//!                              by wave)    └──▶ report   the Campaign's status
 //! ```
 //!
 //! A campaign keeps nothing to itself that its targets do not know: where a target is, is read from the target. Its own
@@ -24,7 +23,6 @@
 //! | What is wrong with it as it is written? | `findings.rs` |
 //! | What is known of all of them? | `view.rs` |
 //! | What follows from what happens, over all campaigns? | `engine.rs` |
-//! | What holds this target up? | `why.rs` |
 //! | What does its status say? | `report.rs` |
 
 pub mod approvals;
@@ -45,7 +43,6 @@ pub mod targets;
 pub mod terms;
 pub mod view;
 pub mod waves;
-pub mod why;
 
 pub use board::{Board, Lane, Places, Progress, Rehearsing, Target};
 pub use decide::{Admission, Moves, Opening, decide};

@@ -4,7 +4,6 @@ use super::{Lane, Rehearsing, Standing, Target, bodies, claims::Claims, members:
 use crate::{
     calendar::{self, Calendar, CalendarError, Change, State, WindowOwner},
     campaign::decide::Opening,
-    campaign::why::Closed,
     path::Graph,
     rehearsal,
 };
@@ -106,17 +105,6 @@ impl Calendars {
 
     fn get(&self, lane: &Lane) -> Option<&Result<Calendar, CalendarError>> {
         self.all.get(usize::try_from(lane.calendar).unwrap_or(usize::MAX))
-    }
-
-    /// What of a lane's calendars is closed to `release` at a moment; nothing where it is open.
-    pub fn closed(&self, lane: &Lane, release: Option<&str>, at: Timestamp) -> Vec<Closed> {
-        match self.state(lane, release, at) {
-            Err(why) => vec![Closed { what: why, opens: None }],
-            Ok(State::Open { .. }) => Vec::new(),
-            Ok(State::Closed { why, opens }) => {
-                why.into_iter().map(|blocker| Closed { what: blocker.to_string(), opens }).collect()
-            }
-        }
     }
 
     /// Is a lane open to `release` at a moment, and when is it next?
