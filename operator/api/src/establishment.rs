@@ -43,7 +43,7 @@ pub struct EstablishmentSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub size_class: Option<SizeClass>,
     /// IANA time zone its nights are counted in, e.g. `Pacific/Tahiti`.
-    #[serde(default = "paris")]
+    #[serde(default = "time_zone")]
     #[schemars(length(min = 1, max = 64), regex(pattern = "^[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*$"))]
     pub time_zone: String,
     /// When its instances may be changed, in its local time; empty: whenever the campaign and the application allow.
@@ -70,8 +70,11 @@ pub struct EstablishmentSpec {
     pub contacts: Vec<Contact>,
 }
 
-fn paris() -> String {
-    "Europe/Paris".into()
+/// The time zone of whoever names none.
+pub const TIME_ZONE: &str = "Europe/Paris";
+
+fn time_zone() -> String {
+    TIME_ZONE.into()
 }
 
 /// Of whom a grouping is made.

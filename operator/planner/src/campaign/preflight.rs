@@ -9,6 +9,7 @@ use crate::{
 };
 use gotocloud_api::{
     ChangeFreezeSpec, Establishment, Instance,
+    establishment::TIME_ZONE,
     upgrade::UpgradePhase,
     version::{Relation, Step},
 };
@@ -112,7 +113,7 @@ fn frozen(
     release: &str,
     now: Timestamp,
 ) -> Option<String> {
-    let time_zone = establishment.map_or("Europe/Paris", |one| one.spec.time_zone.as_str());
+    let time_zone = establishment.map_or(TIME_ZONE, |one| one.spec.time_zone.as_str());
     let target = Target { time_zone, application: &instance.spec.application, establishments: names };
     let concerned = all.iter().filter(|(_, freeze)| freezes::concerns(freeze, &target));
     let concerned: Vec<_> = concerned.map(|(name, freeze)| (name.as_str(), freeze)).collect();

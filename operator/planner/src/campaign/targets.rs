@@ -10,6 +10,7 @@ use crate::{
 use gotocloud_api::{
     Application, CampaignSpec, CampaignStatus, ChangeFreezeSpec, Deferral, Establishment, Instance, Release, Window,
     campaign::{LateJoiners, Weight},
+    establishment::TIME_ZONE,
     names,
     version::{Relation, Step, UpgradeKind},
 };
@@ -179,7 +180,7 @@ fn calendar_target<'a>(
     establishment: Option<&'a Establishment>,
     names: &'a BTreeSet<String>,
 ) -> calendar::Target<'a> {
-    let time_zone = establishment.map_or("Europe/Paris", |one| one.spec.time_zone.as_str());
+    let time_zone = establishment.map_or(TIME_ZONE, |one| one.spec.time_zone.as_str());
 
     calendar::Target { time_zone, application: &field.spec.application, establishments: names }
 }
