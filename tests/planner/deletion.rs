@@ -281,7 +281,7 @@ fn pods_of_what_is_deleted_do_not_wait_for_the_database_server() {
     assert!(!world.cluster.databases.is_empty(), "its database waits for the server");
 }
 
-/// Without its RoleBinding the operator may change nothing in the namespace.
+/// Without its `RoleBinding` the operator may change nothing in the namespace.
 #[test]
 fn the_operator_lets_itself_in_again_where_somebody_took_its_rights_while_it_was_deleted() {
     for make in [World::plain as fn() -> World, World::full] {

@@ -9,7 +9,7 @@ use gotocloud_planner::fleet::{self, Known};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-fn named<'a, K>(all: &'a [K], name: fn(&K) -> Option<&String>) -> std::collections::BTreeMap<&'a str, &'a K> {
+fn named<K>(all: &[K], name: fn(&K) -> Option<&String>) -> std::collections::BTreeMap<&str, &K> {
     all.iter().filter_map(|one| Some((name(one)?.as_str(), one))).collect()
 }
 
