@@ -187,11 +187,6 @@ fn is_custom(kind: &str) -> bool {
     )
 }
 
-/// Kinds of the operator that it tells something of.
-fn has_status_of_its_own(kind: &str) -> bool {
-    !matches!(kind, "Deferral" | "Approval")
-}
-
 /// Kinds whose status is written apart from the rest.
 fn has_status(kind: &str) -> bool {
     is_custom(kind)
@@ -543,7 +538,7 @@ fn default(kind: &str, object: &mut Value) {
         object["spec"]["replicas"] = 1.into();
     }
     // Who waits for an object does not take for done what nobody looked at yet.
-    if is_custom(kind) && has_status_of_its_own(kind) && object["status"].is_null() {
+    if is_custom(kind) && object["status"].is_null() {
         object["status"] = json!({"observedGeneration": NEVER_SEEN});
     }
     if kind == "Campaign" && object["status"].is_object() && object["status"]["phase"].is_null() {
