@@ -415,8 +415,8 @@ fn a_write_that_a_policy_refuses_is_told_in_its_words_and_holds_up_nobody_else(f
         "validations": [{"expression": asks, "message": "the thesis week of s1 is sacred"}]}});
     let binding = json!({"apiVersion": api, "kind": "ValidatingAdmissionPolicyBinding", "metadata": {"name": "not-s1"},
         "spec": {"policyName": "not-s1", "validationActions": ["Deny"]}});
-    fleet.apply(&policy).unwrap();
-    fleet.apply(&binding).unwrap();
+    fleet.kubectl_apply(&policy).unwrap();
+    fleet.kubectl_apply(&binding).unwrap();
     let release = json!({"spec": {"release": "app-5.0"}}).to_string();
     let attempt = ["patch", "instance", "app-s1", "-n", HUB, "--type=merge", "--dry-run=server", "-p", &release];
     eventually(PATIENCE, "the policy holds", || {
