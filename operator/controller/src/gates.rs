@@ -152,10 +152,7 @@ fn since(instance: &Instance) -> Option<Timestamp> {
 /// The gates of an Instance on its way.
 fn of(instance: &Instance, catalogue: &Catalogue) -> Vec<Gate> {
     let Some(way) = instance.status.as_ref().and_then(|status| status.upgrade.as_ref()) else { return Vec::new() };
-    let campaign = way.rollout.as_ref().and_then(|rollout| {
-        let campaign = catalogue.campaigns.get(&ObjectRef::new(&rollout.campaign))?;
-        (campaign.metadata.uid.as_ref() == Some(&rollout.uid)).then_some(campaign)
-    });
+    let campaign = way.rollout.as_ref().and_then(|by| catalogue.campaigns.get(&ObjectRef::new(&by.campaign)));
 
     gates::of(campaign.as_deref(), way).to_vec()
 }

@@ -30,10 +30,12 @@ pub struct Question {
 }
 
 /// The gates of an Instance on that way: those of its wave today, else those that its wave had when the way began. `campaign`
-/// is the one of the way's name and uid, if there still is one.
+/// is the one of the name that the way gives, if there is one; under another uid it is another.
 pub fn of<'a>(campaign: Option<&'a Campaign>, way: &'a UpgradeStatus) -> &'a [Gate] {
-    let name = way.rollout.as_ref().map(|rollout| &rollout.wave);
-    let wave = campaign.and_then(|campaign| campaign.spec.waves.iter().find(|wave| Some(&wave.name) == name));
+    let wave = campaign.zip(way.rollout.as_ref()).and_then(|(campaign, rollout)| {
+        let is_it = campaign.metadata.uid.as_ref() == Some(&rollout.uid);
+        campaign.spec.waves.iter().find(|wave| is_it && wave.name == rollout.wave)
+    });
 
     let today = wave.map(|wave| wave.gates.as_slice());
     let then = way.terms.as_ref().map(|terms| terms.gates.as_slice());
@@ -171,7 +173,9 @@ mod tests {
         let campaign = |wave: &str, gates: serde_json::Value| -> Campaign {
             let waves = serde_json::json!([{"name": wave, "targets": {"selector": {}}, "gates": gates}]);
             let spec = serde_json::json!({"application": "a", "upgrade": {"release": "r"}, "waves": waves});
-            Campaign::new("c", serde_json::from_value(spec).unwrap())
+            let mut campaign = Campaign::new("c", serde_json::from_value(spec).unwrap());
+            campaign.metadata.uid = Some("1".into());
+            campaign
         };
         let names = |campaign: Option<&Campaign>, way: &UpgradeStatus| -> Vec<String> {
             of(campaign, way).iter().map(|gate| gate.name.clone()).collect()
@@ -180,6 +184,9 @@ mod tests {
         assert_eq!(names(Some(&campaign("w", gated("mended"))), &way), ["mended"], "a person may mend a gate");
         assert_eq!(names(Some(&campaign("w", serde_json::json!([]))), &way), Vec::<String>::new(), "or take it away");
         assert_eq!(names(Some(&campaign("renamed", gated("another"))), &way), ["kept"]);
+        let mut anew = campaign("w", gated("another"));
+        anew.metadata.uid = Some("2".into());
+        assert_eq!(names(Some(&anew), &way), ["kept"], "a campaign made anew under the name is another");
         assert_eq!(names(None, &way), ["kept"]);
         let older = UpgradeStatus { terms: None, ..way };
         assert_eq!(names(None, &older), Vec::<String>::new());
