@@ -87,7 +87,7 @@ impl Observation {
         let ahead = upgrade::ahead(&instance, &releases).into_iter();
         let ahead = ahead.map(|name| (name.clone(), objects.release(&name))).collect();
         let rehearsed = rehearsal::target_of(&instance).or(spec.rehearse.as_deref());
-        let terms = preflight::terms(&instance, establishment.as_deref(), &names(&groupings), objects, now);
+        let terms = preflight::terms(&instance, establishment.as_deref(), objects, now);
 
         Self {
             application: objects.application(&spec.application),
@@ -153,10 +153,6 @@ impl Observation {
 fn groupings(instance: &Instance, objects: &dyn Objects) -> Vec<Arc<Establishment>> {
     let establishment = &instance.spec.establishment;
     objects.establishments().into_iter().filter(|one| grouping::lists(one, establishment)).collect()
-}
-
-fn names(establishments: &[Arc<Establishment>]) -> BTreeSet<String> {
-    establishments.iter().map(|one| one.metadata.name.clone().unwrap_or_default()).collect()
 }
 
 /// The other Instances of its establishment, each with its Application.

@@ -8,7 +8,7 @@ use gotocloud_api::{
     Release,
     release::Migration,
     upgrade::{StepMigration, UpgradeStep},
-    version::{Relation, Version, VersionScheme},
+    version::{Relation, Step, UpgradeKind, Version, VersionScheme},
 };
 use std::collections::VecDeque;
 
@@ -222,6 +222,14 @@ impl Graph {
             }
             Some(circle.into_iter().rev().map(|at| self.nodes[at].name.clone()).collect())
         })
+    }
+
+    /// How much the step from one release to another changes; `None` where it is no upgrade.
+    pub fn kind(&self, from: &str, to: &str) -> Option<UpgradeKind> {
+        match self.version(from)?.step_to(self.version(to)?)? {
+            Step::Upgrade(kind) => Some(kind),
+            Step::Same | Step::Downgrade | Step::Mixed => None,
+        }
     }
 
     /// The version of a release, where it is one of the graph.

@@ -13,7 +13,6 @@ use gotocloud_planner::{
     upgrade::{self, Course, Seen, Wanted},
 };
 use serde_json::{Value, json};
-use std::collections::BTreeSet;
 
 /// One that is done, and one that is still to begin.
 fn half_done(more: &[Value]) -> simulate::World {
@@ -156,7 +155,7 @@ fn a_way_back_waits_for_no_rehearsal_that_the_old_release_wants() {
     let goes = |from: &str, spec: &Value| {
         let one: Instance = serde_json::from_value(runs("a", "e", from, spec, &json!({}))).unwrap();
         let now = at("2026-01-02T00:00:00Z");
-        let terms = preflight::terms(&one, None, &BTreeSet::new(), &world, now);
+        let terms = preflight::terms(&one, None, &world, now);
         let seen = Seen::default();
         let course = Course { releases: &releases, terms: &terms, seen: &seen, now };
         let wanted = Wanted { generation: Some(3), ..upgrade::wanted(&one).unwrap() };

@@ -10,7 +10,6 @@ use gotocloud_planner::{
     upgrade::{self, Course, Seen, Wanted},
 };
 use serde_json::{Value, json};
-use std::collections::BTreeSet;
 
 /// A person changed the release after the campaign had begun it, and unpinned it as documented.
 #[test]
@@ -153,7 +152,7 @@ fn a_rehearsal_that_no_campaign_wants_any_more_is_asked_for_by_nobody() {
         ]);
         let world = fleet(&[&[application(), one][..], campaign.as_slice()].concat());
         let instance = world.instance("gotocloud", "i").unwrap();
-        preflight::terms(&instance, None, &BTreeSet::new(), &world, at("2026-06-01T00:00:00Z")).is_rehearsal_over
+        preflight::terms(&instance, None, &world, at("2026-06-01T00:00:00Z")).is_rehearsal_over
     };
     let goes_on = campaign_object("c", &json!({}));
     let aborted = campaign_object("c", &json!({"state": "Aborted"}));

@@ -28,6 +28,7 @@
 pub mod approvals;
 pub mod board;
 pub mod bodies;
+pub mod calendars;
 pub mod claims;
 pub mod decide;
 pub mod engine;

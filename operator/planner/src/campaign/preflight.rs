@@ -8,10 +8,7 @@ use crate::{
     upgrade::{self, Terms},
 };
 use gotocloud_api::{
-    ChangeFreezeSpec, Establishment, Instance,
-    establishment::TIME_ZONE,
-    upgrade::UpgradePhase,
-    version::{Relation, Step},
+    ChangeFreezeSpec, Establishment, Instance, establishment::TIME_ZONE, upgrade::UpgradePhase, version::Relation,
 };
 use jiff::Timestamp;
 use std::{collections::BTreeSet, sync::Arc};
@@ -20,11 +17,10 @@ use std::{collections::BTreeSet, sync::Arc};
 pub fn terms(
     instance: &Instance,
     establishment: Option<&Establishment>,
-    groupings: &BTreeSet<String>,
     objects: &dyn Objects,
     now: Timestamp,
 ) -> Terms {
-    let of_its_way = of_its_way(instance, establishment, groupings, objects, now);
+    let of_its_way = of_its_way(instance, establishment, objects, now);
 
     Terms { is_rehearsal_over: is_rehearsal_over(instance, objects), ..of_its_way }
 }
@@ -42,7 +38,6 @@ fn is_rehearsal_over(instance: &Instance, objects: &dyn Objects) -> bool {
 fn of_its_way(
     instance: &Instance,
     establishment: Option<&Establishment>,
-    groupings: &BTreeSet<String>,
     objects: &dyn Objects,
     now: Timestamp,
 ) -> Terms {
@@ -75,13 +70,12 @@ fn of_its_way(
     // Whether a campaign may begin was looked at when it began.
     if terms.hold.is_none() && wanted.rollout.is_none() {
         let sharers = view::sharers(establishment, &instance.spec.application, objects);
-        let all = if sharers.is_empty() { Vec::new() } else { objects.establishments() };
-        let others = sharers.iter().map(|one| (Some(one.as_ref()), names_of(one, &all)));
-        let own = groupings.iter().cloned().chain([instance.spec.establishment.clone()]).collect();
-        let mut whom = std::iter::once((establishment, own)).chain(others);
+        let others = sharers.iter().filter_map(|one| Some((one.metadata.name.as_deref()?, Some(one.as_ref()))));
+        let mut whom = std::iter::once((instance.spec.establishment.as_str(), establishment)).chain(others);
 
-        let (freezes, release) = (objects.freezes(), &wanted.release);
-        terms.hold = whom.find_map(|(one, names)| frozen(instance, one, &names, &freezes, &releases, release, now));
+        let (all, freezes, release) = (objects.establishments(), objects.freezes(), &wanted.release);
+        terms.hold = whom
+            .find_map(|(name, one)| frozen(instance, one, &names_of(name, &all), &freezes, &releases, release, now));
     }
     terms
 }
@@ -95,11 +89,11 @@ fn is_back(instance: &Instance, release: &str, releases: &Graph) -> bool {
 }
 
 /// Every name by which freezes know an establishment: its own, and those of the groupings that list it.
-fn names_of(establishment: &Establishment, all: &[Arc<Establishment>]) -> BTreeSet<String> {
-    let name = establishment.metadata.name.clone().unwrap_or_default();
-    let groupings = grouping::groupings_of(&name, all.iter().map(AsRef::as_ref));
+fn names_of(establishment: &str, all: &[Arc<Establishment>]) -> BTreeSet<String> {
+    let groupings = grouping::groupings_of(establishment, all.iter().map(AsRef::as_ref));
+    let names = groupings.into_iter().filter_map(|one| one.metadata.name.clone());
 
-    groupings.into_iter().filter_map(|one| one.metadata.name.clone()).chain([name]).collect()
+    names.chain([establishment.to_owned()]).collect()
 }
 
 /// What freeze of one whom an instance serves holds an edit by hand up, as a sentence; none where none does. `names` are those
@@ -120,13 +114,11 @@ fn frozen(
     if concerned.is_empty() {
         return None;
     }
+
     let running = instance.status.as_ref().and_then(|status| status.release.as_ref());
-    let kind =
-        running.and_then(|running| match releases.version(&running.name)?.step_to(releases.version(release)?)? {
-            Step::Upgrade(kind) => Some(kind),
-            Step::Same | Step::Downgrade | Step::Mixed => None,
-        });
+    let kind = running.and_then(|running| releases.kind(&running.name, release));
     let change = Change { kind, release: Some(release.to_owned()) };
+
     match Calendar::new(&target, &[], concerned) {
         Err(error) => Some(error.to_string()),
         Ok(calendar) => match calendar.state(now, &change) {

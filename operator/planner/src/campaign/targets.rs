@@ -1,18 +1,18 @@
 //! What does a campaign know of one target?
 
-use super::{Lane, Rehearsing, Standing, Target, bodies, claims::Claims, members::Members, standing, waves};
+use super::{
+    Lane, Rehearsing, Standing, Target, bodies, calendars::Calendars, claims::Claims, members::Members, standing, waves,
+};
 use crate::{
-    calendar::{self, Calendar, CalendarError, Change, State, WindowOwner},
-    campaign::decide::Opening,
+    calendar::{CalendarError, WindowOwner},
     path::Graph,
     rehearsal,
 };
 use gotocloud_api::{
-    Application, CampaignSpec, CampaignStatus, ChangeFreezeSpec, Deferral, Establishment, Instance, Release, Window,
+    Application, CampaignSpec, CampaignStatus, ChangeFreezeSpec, Deferral, Establishment, Instance, Release,
     campaign::{LateJoiners, Weight},
-    establishment::TIME_ZONE,
     names,
-    version::{Relation, Step, UpgradeKind},
+    version::{Relation, UpgradeKind},
 };
 use jiff::{SignedDuration, Timestamp};
 use std::{
@@ -76,148 +76,11 @@ pub struct Candidate<'a> {
     pub platform: Option<&'a str>,
 }
 
-/// What of one establishment a calendar is made of: its time zone, its windows, and the freezes that concern it.
-type Clock = (String, Vec<Window>, Vec<String>);
-
-/// The calendars of a campaign's targets: many targets share one.
-#[derive(Clone, Default)]
-pub struct Calendars {
-    known: HashMap<Vec<Clock>, u32>,
-    all: Vec<Result<Calendar, CalendarError>>,
-}
-
-impl Calendars {
-    /// The calendar of a target, by its place: open where those of all whom it serves are.
-    fn of(&mut self, field: &Field<'_>, candidate: &Candidate<'_>) -> u32 {
-        let all = || whom(candidate).map(|one| names_of(field, one)).zip(whom(candidate));
-        let key: Vec<Clock> = all().map(|(names, one)| clock(field, one, &names)).collect();
-        if let Some(known) = self.known.get(&key) {
-            return *known;
-        }
-
-        let calendars = all().enumerate().map(|(at, (names, one))| calendar(field, one, &names, at == 0));
-        let joined = calendars.reduce(|first, second| Ok(first?.and(second?)));
-        // Its own establishment is always the first of them.
-        self.all.extend(joined);
-        let id = u32::try_from(self.all.len().saturating_sub(1)).unwrap_or(u32::MAX);
-        self.known.insert(key, id);
-        id
+impl<'a> Candidate<'a> {
+    /// Whom it serves: its own establishment, if that is known, and those who share it.
+    pub(super) fn serves(&self) -> impl Iterator<Item = Option<&'a Establishment>> + use<'a> {
+        std::iter::once(self.establishment).chain(self.sharers.iter().map(|one| Some(&**one)))
     }
-
-    fn get(&self, lane: &Lane) -> Option<&Result<Calendar, CalendarError>> {
-        self.all.get(usize::try_from(lane.calendar).unwrap_or(usize::MAX))
-    }
-
-    /// Is a lane open to `release` at a moment, and when is it next?
-    pub fn opening(&self, lane: &Lane, release: Option<&str>, at: Timestamp) -> Opening {
-        self.opening_until(lane, release, at).0
-    }
-
-    /// Is a lane open to `release` at a moment, and until when is that so? None: for all time.
-    pub fn opening_until(&self, lane: &Lane, release: Option<&str>, at: Timestamp) -> (Opening, Option<Timestamp>) {
-        match self.state(lane, release, at) {
-            Ok(State::Open { until, .. }) => (Opening::Open, until),
-            Ok(State::Closed { opens, .. }) => (Opening::Closed(opens), opens),
-            Err(_) => (Opening::Closed(None), None),
-        }
-    }
-
-    /// The state of a lane's calendar, or why it is not known. What cannot be read is closed: nothing begins on a guess.
-    fn state(&self, lane: &Lane, release: Option<&str>, at: Timestamp) -> Result<State, String> {
-        let calendar = self.get(lane).ok_or("its calendar is not known yet")?;
-        let calendar = calendar.as_ref().map_err(ToString::to_string)?;
-        Ok(calendar.state(at, &change(lane, release)))
-    }
-
-    /// The exceptions by which a freeze lets a lane's targets pass now, as sentences.
-    pub fn passing(&self, lane: &Lane, release: Option<&str>, at: Timestamp) -> Vec<String> {
-        match self.state(lane, release, at) {
-            Ok(State::Open { passing, .. }) => passing.iter().map(ToString::to_string).collect(),
-            Ok(State::Closed { .. }) | Err(_) => Vec::new(),
-        }
-    }
-
-    /// The first moment from `from` on, before `horizon`, at which a lane is open to `release`.
-    pub fn next_open(
-        &self,
-        lane: &Lane,
-        release: Option<&str>,
-        from: Timestamp,
-        horizon: Timestamp,
-    ) -> Option<Timestamp> {
-        self.get(lane)?.as_ref().ok()?.next_open(from, &change(lane, release), horizon)
-    }
-
-    /// Why the calendar of a lane cannot be read; `None` if it can. Targets of that lane wait, and no others.
-    pub fn unreadable(&self, lane: &Lane) -> Option<&CalendarError> {
-        self.get(lane)?.as_ref().err()
-    }
-
-    /// What of the campaign's own windows cannot be read, a sentence each: no target can do without them.
-    pub fn own_errors(&self) -> BTreeSet<String> {
-        let errors = self.all.iter().filter_map(|calendar| calendar.as_ref().err());
-        let own = errors.filter(|error| matches!(error, CalendarError::Time { whose: WindowOwner::Campaign, .. }));
-        own.map(ToString::to_string).collect()
-    }
-}
-
-/// Whom a target serves: its own establishment, if that is known, and those who share it.
-fn whom<'a>(candidate: &Candidate<'a>) -> impl Iterator<Item = Option<&'a Establishment>> + use<'a> {
-    std::iter::once(candidate.establishment).chain(candidate.sharers.iter().map(|one| Some(&**one)))
-}
-
-/// Every name by which freezes know an establishment.
-fn names_of(field: &Field<'_>, establishment: Option<&Establishment>) -> BTreeSet<String> {
-    let own = establishment.and_then(|one| one.metadata.name.clone());
-    let groupings = own.as_ref().and_then(|name| field.groupings.get(name));
-
-    groupings.into_iter().flatten().cloned().chain(own.clone()).collect()
-}
-
-/// Whom the calendar of an establishment is for, known by those names.
-fn calendar_target<'a>(
-    field: &'a Field<'_>,
-    establishment: Option<&'a Establishment>,
-    names: &'a BTreeSet<String>,
-) -> calendar::Target<'a> {
-    let time_zone = establishment.map_or(TIME_ZONE, |one| one.spec.time_zone.as_str());
-
-    calendar::Target { time_zone, application: &field.spec.application, establishments: names }
-}
-
-/// What the calendar of an establishment is made of.
-fn clock(field: &Field<'_>, establishment: Option<&Establishment>, names: &BTreeSet<String>) -> Clock {
-    let target = calendar_target(field, establishment, names);
-    let windows = establishment.map_or_else(Vec::new, |one| one.spec.windows.clone());
-    let freezes = field.freezes.iter().filter(|(_, freeze)| calendar::freezes::concerns(freeze, &target));
-
-    (target.time_zone.to_owned(), windows, freezes.map(|(name, _)| name.clone()).collect())
-}
-
-/// The calendar of an establishment, with the windows of its campaign and application if they are by its clock.
-fn calendar(
-    field: &Field<'_>,
-    establishment: Option<&Establishment>,
-    names: &BTreeSet<String>,
-    is_own: bool,
-) -> Result<Calendar, CalendarError> {
-    let own = establishment.map_or(&[][..], |one| &one.spec.windows);
-    let of_application = field.application.map_or(&[][..], |application| &application.spec.windows);
-    let mut windows = vec![(WindowOwner::Establishment, own)];
-    if is_own {
-        windows.extend([
-            (WindowOwner::Campaign, field.spec.windows.as_slice()),
-            (WindowOwner::Application, of_application),
-        ]);
-    }
-    windows.sort_by_key(|(whose, _)| *whose);
-
-    let freezes = field.freezes.iter().map(|(name, spec)| (name.as_str(), spec));
-    Calendar::new(&calendar_target(field, establishment, names), &windows, freezes)
-}
-
-fn change(lane: &Lane, release: Option<&str>) -> Change {
-    Change { kind: lane.kind, release: release.map(str::to_owned) }
 }
 
 /// Its wave, by its place; `None` if it is in none. While a selector cannot be read, what was begun stays in the wave by which
@@ -370,12 +233,7 @@ fn is_late(field: &Field<'_>, wave: &str, candidate: &Candidate<'_>) -> bool {
 /// How much the upgrade of an instance changes; none where it is none.
 fn kind(field: &Field<'_>, instance: Option<&Instance>) -> Option<UpgradeKind> {
     let running = instance?.status.as_ref()?.release.as_ref()?;
-    let (from, to) =
-        (field.releases.version(&running.name)?, field.releases.version(field.release?.metadata.name.as_deref()?)?);
-    match from.step_to(to)? {
-        Step::Upgrade(kind) => Some(kind),
-        Step::Same | Step::Downgrade | Step::Mixed => None,
-    }
+    field.releases.kind(&running.name, field.release?.metadata.name.as_deref()?)
 }
 
 /// What another application of the establishment has to run first; none where all fits.
@@ -490,13 +348,14 @@ pub fn wish(field: &Field<'_>, candidate: &Candidate<'_>) -> Option<Timestamp> {
             && deferral.metadata.namespace == one.spec.namespace
     };
 
-    let counts = |deferral: &&Arc<Deferral>| whom(candidate).flatten().any(|one| is_by(deferral, one));
+    let counts = |deferral: &&Arc<Deferral>| candidate.serves().flatten().any(|one| is_by(deferral, one));
     field.deferrals.iter().filter(counts).map(|deferral| deferral.spec.until.0).max()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::campaign::Opening;
     use serde_json::{Value, json};
 
     struct World {

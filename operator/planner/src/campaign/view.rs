@@ -2,6 +2,7 @@
 
 use super::{
     Board, Moves, Opening, Rehearsing, Standing, approvals, bodies,
+    calendars::Calendars,
     claims::Claims,
     decide,
     engine::Memory,
@@ -9,7 +10,7 @@ use super::{
     members::Members,
     ownership, report,
     standing::{Goal, goal},
-    targets::{self, Calendars, Candidate, Field, place},
+    targets::{self, Candidate, Field, place},
     waves,
 };
 use crate::{calendar::LOOK_AHEAD, grouping, inputs, path::Graph, rehearsal, simulate::Schedule};
@@ -212,6 +213,7 @@ impl View {
         let application = objects.application(&campaign.spec.application);
         let approvals = objects.approvals();
         let late_end = approvals::late_end(campaign, &approvals);
+
         let world = World {
             application: application.as_deref(),
             release: self.ground.release.as_deref(),
@@ -230,6 +232,7 @@ impl View {
             late_end: late_end.as_ref(),
             strayed: &approvals::strayed(campaign, &approvals),
         };
+
         self.findings = findings::findings(campaign, &world, now);
         self.are_findings_stale = false;
         self.board.set_late(waves::too_late(&campaign.spec, schedule, late_end.as_ref()));
@@ -310,6 +313,7 @@ impl View {
             }
             (None, Goal::Release(_) | Goal::Stage(_)) => None,
         };
+
         let target = bodies::target_of(spec, name);
         let before = self.sights.of(target);
         self.sights.forget(target);

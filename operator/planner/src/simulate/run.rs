@@ -5,7 +5,7 @@ use super::{
     timeline::{Moment, later, timeline, way_back},
 };
 use crate::{
-    campaign::{Board, Opening, Standing, Target, decide, standing::Goal, targets, targets::Calendars, waves},
+    campaign::{Board, Opening, Standing, Target, calendars::Calendars, decide, standing::Goal, targets, waves},
     path::Graph,
     rehearsal,
 };

@@ -18,7 +18,6 @@ use gotocloud_planner::{
 };
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use std::collections::BTreeSet;
 
 /// The instance after its next step, in which all goes well or something fails; `None` if nothing follows.
 pub fn acts(fleet: &Fleet, hub: &Hub, at: usize, goes_well: bool, now: Timestamp) -> Option<Stored<Instance>> {
@@ -56,7 +55,7 @@ fn changes_release(
         return None;
     }
     let objects = Sight { fleet, hub, is_process: false };
-    let terms = preflight::terms(stored, None, &BTreeSet::new(), &objects, now);
+    let terms = preflight::terms(stored, None, &objects, now);
     let releases = gotocloud_planner::campaign::Objects::graph(&objects, "app");
 
     let why = || "it fails".to_owned();
