@@ -10,11 +10,7 @@ use serde_json::json;
 fn led_to_the_migration_in_time_for_nothing() -> World {
     let mut world = migrating(World::full(), false);
     ask(&mut world);
-    world.round();
-    world.cluster.settle();
-    world.round();
-    ends(&mut world, Kind::Backup, Health::Ready);
-    world.round();
+    backed_up(&mut world);
 
     assert_eq!((record(&world).phase, jobs(&world)), (UpgradePhase::Migrate, 0));
     world.now += jiff::SignedDuration::from_mins(20);
@@ -210,11 +206,7 @@ fn a_backup_or_a_migration_does_not_begin_while_pods_have_not_ended() {
 fn a_migration_that_cannot_begin_in_time_leaves_the_data_as_it_was_and_the_pods_come_back() {
     let mut world = migrating(World::full(), false);
     ask(&mut world);
-    world.round();
-    world.cluster.settle();
-    world.round();
-    ends(&mut world, Kind::Backup, Health::Ready);
-    world.round();
+    backed_up(&mut world);
     world.cluster.terminating = vec!["web-1".into()];
     world.round();
     world.now += jiff::SignedDuration::from_mins(16);

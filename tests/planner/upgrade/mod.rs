@@ -59,13 +59,18 @@ fn amid_migration() -> World {
     world
 }
 
-/// Its pods end, its backup is taken, and the migration begins.
-fn led_to_migration(world: &mut World) {
+/// Its pods end, and its backup is taken: the data may be moved.
+fn backed_up(world: &mut World) {
     world.round();
     world.cluster.settle();
     world.round();
     ends(world, Kind::Backup, Health::Ready);
     world.round();
+}
+
+/// Its pods end, its backup is taken, and the migration begins.
+fn led_to_migration(world: &mut World) {
+    backed_up(world);
     world.round();
 
     assert_eq!(record(world).phase, UpgradePhase::Migrate);

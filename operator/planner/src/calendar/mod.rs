@@ -168,6 +168,7 @@ impl Calendar {
     pub fn state(&self, at: Timestamp, change: &Change) -> State {
         let (mut why, mut passing) = (Vec::new(), Vec::new());
         let mut until = Timestamp::MAX;
+
         for (whose, zone, windows) in &self.windows {
             match windows.spans(zone, at).next() {
                 Some(span) if span.from <= at => until = until.min(span.until),
@@ -185,6 +186,7 @@ impl Calendar {
                 (Some(_), Some(_)) | (None, _) => {}
             }
         }
+
         if why.is_empty() {
             State::Open { until: (until < Timestamp::MAX).then_some(until), passing }
         } else {

@@ -241,10 +241,12 @@ fn gates_can_be_read(spec: &CampaignSpec, world: &World<'_>, findings: &mut Vec<
                 );
                 note(findings, Severity::Error, "GateInvalid", message);
             }
+
             let Some(promql) = &gate.promql else { continue };
             let plain = ["${namespace}", "${instance}", "${establishment}"]
                 .iter()
                 .fold(promql.clone(), |text, variable| text.replace(variable, "x"));
+
             if let Some(start) = plain.find("${") {
                 let unknown: String = plain[start..].chars().take_while(|c| *c != '}').collect();
                 let message = format!(
@@ -317,6 +319,7 @@ fn it_ends(spec: &CampaignSpec, schedule: &Schedule, late_end: Option<&LateEnd>,
 fn points_of_no_return(world: &World<'_>, findings: &mut Vec<Finding>) {
     let Some(release) = world.release.and_then(|release| release.metadata.name.as_deref()) else { return };
     let (mut by_image, mut by_restore) = (0_usize, Vec::new());
+
     for (running, names) in to_change_by_release(world) {
         let Ok(way) = world.releases.way(running, release) else { continue };
         let starts = std::iter::once(running).chain(way.iter().map(String::as_str));
@@ -326,6 +329,7 @@ fn points_of_no_return(world: &World<'_>, findings: &mut Vec<Finding>) {
             by_image += names.len();
         }
     }
+
     by_restore.sort_unstable();
     if by_image > 0 {
         let message = format!("{by_image} targets can go back by their image, without loss");

@@ -330,9 +330,11 @@ fn conditions(
     let is_stalled = matches!(phase, CampaignPhase::Invalid | CampaignPhase::Halted);
     let is_reconciling = matches!(phase, CampaignPhase::Running | CampaignPhase::Aborting);
     let is_ready = phase == CampaignPhase::Completed;
+
     let mut conditions = vec![(ConditionType::Ready, is_ready)];
     conditions.extend(is_reconciling.then_some((ConditionType::Reconciling, true)));
     conditions.extend(is_stalled.then_some((ConditionType::Stalled, true)));
+
     let condition = |(kind, is_true): (ConditionType, bool)| {
         let (type_, status) = (kind.to_string(), if is_true { "True" } else { "False" });
         let same = before.iter().find(|old| old.type_ == type_ && old.status == status);
