@@ -53,6 +53,9 @@ pub struct UpgradeStatus {
     /// How patiently it is gone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub terms: Option<UpgradeTerms>,
+    /// What its pods were made from when it began. Absent in records of older operators.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision: Option<UpgradeRevision>,
     /// Name of the Release its pods are asked to run now.
     pub active: String,
     /// Where it is.
@@ -79,6 +82,15 @@ pub struct UpgradeStatus {
     /// The end of the migration's log, if it failed.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub log_tail: String,
+}
+
+/// What pods were made from.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub struct UpgradeRevision {
+    /// Hash of it: the name's end of a `ControllerRevision` in the namespace of the instance.
+    pub running: String,
+    /// Hash of what the instance's own spec asked of its pods.
+    pub asked: String,
 }
 
 /// One step of a way, as it was decided.

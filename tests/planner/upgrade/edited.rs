@@ -89,6 +89,78 @@ fn a_release_that_is_deleted_amid_the_migration_to_it_starts_no_pods_and_stops_n
     assert!(record(&world).message.contains("there is no Release called app-2"), "{}", record(&world).message);
 }
 
+/// On its way to pods that do not come up.
+fn at_its_pods() -> World {
+    let mut world = World::plain().at_rest();
+    ask(&mut world);
+    world.round();
+    assert_eq!(versions(&world), ["2.0", "2.0"]);
+    world
+}
+
+/// Pods have another memory by the Application as it is by now.
+fn edit_the_application(world: &mut World) {
+    world.applications[0].spec.sizes.small.default_component.memory = "300Mi".into();
+}
+
+fn goes_back(world: &mut World) {
+    world.now += jiff::SignedDuration::from_mins(15);
+    world.round();
+    assert_eq!(record(world).phase, UpgradePhase::RollingBack);
+    world.run();
+    assert_eq!(record(world).phase, UpgradePhase::RolledBack, "{}", record(world).message);
+}
+
+#[test]
+fn an_application_that_is_edited_meanwhile_changes_no_pod_that_is_gone_back_to() {
+    let before = World::plain().at_rest().cluster.pods();
+    let mut world = at_its_pods();
+    edit_the_application(&mut world);
+    goes_back(&mut world);
+    assert_eq!(world.cluster.pods(), before);
+    let revision = world.status().revision.clone().unwrap();
+    assert!(revision.pending.is_some(), "what would be made today waits for a consent: {revision:?}");
+    world.restart();
+    world.run();
+    assert_eq!(world.cluster.pods(), before);
+}
+
+#[test]
+fn who_goes_back_and_asked_for_something_else_meanwhile_gets_it() {
+    let mut world = at_its_pods();
+    edit_the_application(&mut world);
+    world.edit(|one| one.spec.env = vec![serde_json::from_value(json!({"name": "MORE", "value": "1"})).unwrap()]);
+    goes_back(&mut world);
+    let has = |kind, text| world.cluster.of_kind(kind).iter().any(|object| object.to_string().contains(text));
+    assert!(has(Kind::Deployment, "300Mi") && has(Kind::ConfigMap, "MORE"));
+}
+
+#[test]
+fn a_revision_that_somebody_deleted_does_not_hold_up_who_goes_back() {
+    let mut world = at_its_pods();
+    let before = record(&world).revision.clone().unwrap().running;
+    let key = world.cluster.keys().into_iter().find(|key| key.name.ends_with(&before)).unwrap();
+    world.cluster.remove(&key);
+    edit_the_application(&mut world);
+    goes_back(&mut world);
+    assert_eq!(versions(&world), ["1.0", "1.0"]);
+    let deployments = world.cluster.of_kind(Kind::Deployment);
+    assert!(deployments.iter().any(|one| one.to_string().contains("300Mi")), "by what would be made today");
+}
+
+#[test]
+fn the_revision_to_go_back_to_is_kept_for_as_long_as_the_way_lasts() {
+    let mut world = at_its_pods();
+    let before = record(&world).revision.clone().unwrap().running;
+    for memory in ["300Mi", "301Mi"] {
+        world.applications[0].spec.sizes.small.default_component.memory = memory.into();
+        world.edit(|one| one.spec.env = vec![serde_json::from_value(json!({"name": "A", "value": memory})).unwrap()]);
+        world.round();
+        world.round();
+    }
+    assert!(world.cluster.keys().iter().any(|key| key.name.ends_with(&before)));
+}
+
 /// Data that is to be kept is not left half moved: the Instance goes once the Job has ended.
 #[test]
 fn a_deletion_amid_a_migration_waits_for_its_job_if_the_data_is_to_be_kept() {

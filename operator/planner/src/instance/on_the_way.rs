@@ -20,7 +20,7 @@ use gotocloud_api::{
     Instance,
     conditions::{ConditionType, Reason},
     names,
-    upgrade::{PointOfNoReturn, UpgradePhase, UpgradeStatus, UpgradeStep},
+    upgrade::{PointOfNoReturn, UpgradePhase, UpgradeRevision, UpgradeStatus, UpgradeStep},
 };
 use jiff::Timestamp;
 use std::borrow::Cow;
@@ -155,6 +155,10 @@ fn seen(
         unready_since: ready.filter(|ready| ready.status == "False").map(|ready| ready.last_transition_time.0),
         writers: refused.or_else(|| plan.writers.clone()),
         left_over: left_over(snapshot, plan),
+        revision: status.and_then(|status| status.revision.as_ref()).map(|revision| UpgradeRevision {
+            running: revision.running.clone(),
+            asked: revision.asked.clone(),
+        }),
         point_of_no_return: status.and_then(|status| status.point_of_no_return.clone()),
         restored: annotation(instance, names::ANNOTATION_RESTORED).cloned(),
         go_on_with: annotation(instance, names::ANNOTATION_GO_ON_WITH).cloned(),

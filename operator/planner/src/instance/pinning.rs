@@ -1,6 +1,6 @@
 //! What are an instance's pods made from: today's rendering, or that which they are pinned to until a consent?
 
-use super::steps::find;
+use super::{steps::find, upgrading};
 use crate::{
     inputs::Inputs,
     objects::{Kind, ObjectKey},
@@ -25,10 +25,15 @@ pub(super) enum Pin {
 /// Settles what pods are made from, and puts it into `rendered` with the object that pins it.
 pub(super) fn pin(snapshot: &Snapshot<'_>, inputs: &Inputs<'_>, rendered: &mut Rendered) -> Result<Pin, Refusal> {
     let spec = &snapshot.instance.spec;
-    let running = snapshot.instance.status.as_ref().and_then(|status| status.revision.as_ref());
+    let told = snapshot.instance.status.as_ref().and_then(|status| status.revision.as_ref());
     let release = inputs.release.metadata.name.clone().unwrap_or_default();
     let asked = revision::asked(spec, &release);
     let today = revision::hash(&rendered.objects);
+    // A way that goes back ends with the pods it began with. Where what they were made from is lost, today's rendering must do.
+    let before = upgrading::goes_back_to(upgrading::record(snapshot).as_deref(), &asked);
+    let is_lost = |before: &RevisionStatus| before.running != today && is_lost(snapshot, &inputs.namespace, before);
+    let before = before.filter(|before| !is_lost(before));
+    let running = before.as_ref().or(told);
     let choice = revision::choose(running, &asked, &today, spec.accepted_revision.as_deref());
     let (Choice::Pinned, Some(running)) = (choice, running) else {
         rendered.push(render::revision_object(inputs, &today, &rendered.objects)?);
@@ -74,6 +79,14 @@ pub(super) fn pin(snapshot: &Snapshot<'_>, inputs: &Inputs<'_>, rendered: &mut R
     };
 
     Ok(Pin::Settled { revision, kept: other_revisions(snapshot, &key) })
+}
+
+/// Is what a revision is made from gone or changed?
+fn is_lost(snapshot: &Snapshot<'_>, namespace: &str, one: &RevisionStatus) -> bool {
+    let is_it = |pinned: &Pinned| matches!(pinned, Pinned::Found(objects) if revision::hash(objects) == one.running);
+
+    let is_there = find(snapshot, &revision::key(namespace, &one.running)).is_some();
+    !is_there || snapshot.pinned.as_ref().is_some_and(|pinned| !is_it(pinned))
 }
 
 /// The revisions that are there beside `running`: the one before, which stays until there is another.

@@ -104,6 +104,7 @@ fn carry_out<'a>(
     wanted.extend(rendered.secrets.iter().map(|secret| secret.key().clone()));
     wanted.extend(kept);
     wanted.extend(upgrading::of_the_phase(snapshot, record.as_deref()));
+    wanted.extend(upgrading::revision_before(snapshot, record.as_deref()));
 
     let mut steps = applying(snapshot, &rendered);
     let waiting = withhold_pods_until_the_database_is_ready(snapshot, &rendered, &mut steps);

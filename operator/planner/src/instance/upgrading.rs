@@ -7,11 +7,13 @@ use crate::{
     objects::{Kind, Object, ObjectKey},
     plan::Refusal,
     render::{self, Rendered, Surroundings},
+    revision,
     snapshot::Snapshot,
     upgrade,
 };
 use gotocloud_api::{
     conditions::Reason,
+    instance::RevisionStatus,
     names,
     release::Migration,
     upgrade::{UpgradePhase, UpgradeStatus, UpgradeStep},
@@ -167,6 +169,24 @@ pub(super) fn of_the_phase(snapshot: &Snapshot<'_>, record: Option<&UpgradeStatu
     let flows = ObjectKey::new(Kind::NetworkPolicy, &namespace, render::MIGRATION);
 
     [job, flows].into_iter().filter(|key| find(snapshot, key).is_some()).collect()
+}
+
+/// The revision that the pods of a way ran before it began, which it may go back to, if it is there.
+pub(super) fn revision_before(snapshot: &Snapshot<'_>, record: Option<&UpgradeStatus>) -> Option<ObjectKey> {
+    let record = record.filter(|record| !record.phase.is_terminal())?;
+    let namespace = names::workload_namespace(inputs::name_of(snapshot.instance));
+    let key = revision::key(&namespace, &record.revision.as_ref()?.running);
+
+    find(snapshot, &key).map(|_| key)
+}
+
+/// What the pods of a way that goes back to where it began were made from, as long as the Instance's own spec asks for the same.
+pub(super) fn goes_back_to(record: Option<&UpgradeStatus>, asked: &str) -> Option<RevisionStatus> {
+    let record = record.filter(|record| record.phase == UpgradePhase::RollingBack && record.active == record.from)?;
+    let before = record.revision.as_ref().filter(|before| before.asked == asked)?;
+    let (running, asked, release) = (before.running.clone(), before.asked.clone(), record.from.clone());
+
+    Some(RevisionStatus { running, asked, release, ..RevisionStatus::default() })
 }
 
 /// When an upgrade removes what the release before had.

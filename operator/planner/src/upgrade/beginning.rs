@@ -80,7 +80,7 @@ fn taken_back(ended: &UpgradeStatus, wanted: &Wanted, now: Timestamp) -> Option<
 
 /// The record of a way that is asked for anew.
 fn begun(ended: Option<&UpgradeStatus>, wanted: &Wanted, current: &str, course: Course<'_>) -> UpgradeStatus {
-    let record = recorded(wanted, current, course.now);
+    let record = recorded(wanted, current, course);
 
     match steps(ended, wanted, current, course) {
         Ok(steps) => set_out(record, steps, course),
@@ -109,13 +109,14 @@ fn settled(
     }
 
     // The backup is the only one of the data as it was: another try keeps it.
-    let mut record = recorded(wanted, current, course.now);
+    let mut record = recorded(wanted, current, course);
     record.backup.clone_from(&broken.backup);
+    record.revision.clone_from(&broken.revision);
     Some(set_out(record, broken.steps.iter().skip(broken.step_index()).cloned().collect(), course))
 }
 
-fn recorded(wanted: &Wanted, current: &str, now: Timestamp) -> UpgradeStatus {
-    let at = whole_seconds(now);
+fn recorded(wanted: &Wanted, current: &str, course: Course<'_>) -> UpgradeStatus {
+    let at = whole_seconds(course.now);
 
     UpgradeStatus {
         rollout: wanted.rollout.clone(),
@@ -126,6 +127,7 @@ fn recorded(wanted: &Wanted, current: &str, now: Timestamp) -> UpgradeStatus {
         steps: Vec::new(),
         step: 0,
         terms: None,
+        revision: course.seen.revision.clone(),
         active: current.to_owned(),
         phase: UpgradePhase::Preflight,
         since: at.clone(),

@@ -3,7 +3,7 @@
 use crate::path::{self, Graph, NoWay, StepFacts};
 use gotocloud_api::{
     campaign::{Gate, OnFailure},
-    upgrade::{PointOfNoReturn, StepMigration, UpgradeStep},
+    upgrade::{PointOfNoReturn, StepMigration, UpgradeRevision, UpgradeStep},
 };
 use jiff::{SignedDuration, Timestamp};
 
@@ -68,6 +68,8 @@ pub struct Seen {
     pub writers: Option<String>,
     /// What the release before had and this one lacks, while it is still there.
     pub left_over: Option<String>,
+    /// What the pods are made from.
+    pub revision: Option<UpgradeRevision>,
     /// The last change of the data that cannot be undone.
     pub point_of_no_return: Option<PointOfNoReturn>,
     /// The migration, by its Job, before which a person says that the data was restored.

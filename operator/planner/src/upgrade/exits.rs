@@ -102,6 +102,7 @@ fn record(phase: UpgradePhase, reversible: bool) -> UpgradeStatus {
         taken_back: false,
         message: String::new(),
         log_tail: String::new(),
+        revision: None,
     }
 }
 

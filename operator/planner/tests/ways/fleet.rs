@@ -509,6 +509,7 @@ impl Fleet {
             taken_back: false,
             message: String::new(),
             log_tail: String::new(),
+            revision: None,
         }
     }
 }
