@@ -155,10 +155,9 @@ fn seen(
         unready_since: ready.filter(|ready| ready.status == "False").map(|ready| ready.last_transition_time.0),
         writers: refused.or_else(|| plan.writers.clone()),
         left_over: left_over(snapshot, plan),
-        revision: status.and_then(|status| status.revision.as_ref()).map(|revision| UpgradeRevision {
-            running: revision.running.clone(),
-            asked: revision.asked.clone(),
-        }),
+        revision: status
+            .and_then(|status| status.revision.as_ref())
+            .map(|revision| UpgradeRevision { running: revision.running.clone(), asked: revision.asked.clone() }),
         point_of_no_return: status.and_then(|status| status.point_of_no_return.clone()),
         restored: annotation(instance, names::ANNOTATION_RESTORED).cloned(),
         go_on_with: annotation(instance, names::ANNOTATION_GO_ON_WITH).cloned(),
