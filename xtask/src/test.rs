@@ -25,6 +25,8 @@ pub enum Suite {
     Chart,
     /// The operator against the real API server.
     Integration,
+    /// What attackers try, of the suites above alone: only when named.
+    Security,
     /// The operator killed at random moments, again and again, and what comes of it: only when named, for its length.
     Crash,
     /// A plan of seven years, replayed: only when named, for its length.
@@ -62,6 +64,11 @@ impl Suite {
                 vec![arguments]
             }
             Self::Harness | Self::Chart | Self::Integration => Vec::new(),
+            Self::Security => vec![
+                vec!["test", "--package", CHART, "--test", "policies", "--test", "rights", "--locked"],
+                vec!["test", "--package", "gotocloud-operator", "--locked", "database::"],
+                vec!["test", "--package", INTEGRATION, "--test", "isolation", "--test", "databases", "--locked"],
+            ],
             Self::Crash => vec![vec!["test", "--package", INTEGRATION, "--test", "crash", "--locked"]],
             Self::Years => vec![vec!["test", "--package", INTEGRATION, "--test", "years", "--locked"]],
             Self::Licences => vec![
@@ -79,7 +86,7 @@ impl Suite {
             Self::Harness => Some(HARNESS),
             Self::Chart => Some(CHART),
             Self::Integration => Some(INTEGRATION),
-            Self::Lint | Self::Unit | Self::Crash | Self::Years | Self::Licences => None,
+            Self::Lint | Self::Unit | Self::Security | Self::Crash | Self::Years | Self::Licences => None,
         }
     }
 }
@@ -109,7 +116,7 @@ impl Tally {
 pub fn run(checkout: &Path, suites: &[Suite]) -> anyhow::Result<()> {
     let suites = if suites.is_empty() { &Suite::ALL[..] } else { suites };
     let needs_tools = |suite: &Suite| match suite {
-        Suite::Harness | Suite::Chart | Suite::Integration | Suite::Crash | Suite::Years => true,
+        Suite::Harness | Suite::Chart | Suite::Integration | Suite::Security | Suite::Crash | Suite::Years => true,
         Suite::Lint | Suite::Unit | Suite::Licences => false,
     };
     if suites.iter().any(needs_tools) {

@@ -113,6 +113,11 @@ fn each_rule_lives_where_the_architecture_says() {
 }
 
 #[test]
+fn each_attack_is_tried_where_the_page_on_security_says() {
+    assert_eq!(wrong_in("docs/security.md", "What each attacker reaches"), Vec::<String>::new());
+}
+
+#[test]
 fn each_rule_of_campaigns_is_held_where_their_page_says() {
     assert_eq!(wrong_in("docs/campaigns.md", "Where each rule is held"), Vec::<String>::new());
 }

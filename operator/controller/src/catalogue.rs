@@ -3,9 +3,10 @@
 use crate::{
     apply::explained,
     children::InstanceRef,
+    config::Config,
     health::{WatchState, Watches},
 };
-use futures::{Stream, StreamExt as _, future::join_all};
+use futures::{Stream, StreamExt as _, TryStreamExt as _, future::join_all};
 use gotocloud_api::{
     Application, Approval, Campaign, ChangeFreeze, ChangeFreezeSpec, Deferral, Establishment, Instance, Platform,
     Release,
@@ -86,7 +87,12 @@ type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 impl Catalogue {
     /// The catalogue, and the work that keeps it up to date and sends what changes to `changed`.
-    pub fn follow(client: &Client, watches: &Watches, changed: &UnboundedSender<Change>) -> (Arc<Self>, Vec<Task>) {
+    pub fn follow(
+        client: &Client,
+        config: &Config,
+        watches: &Watches,
+        changed: &UnboundedSender<Change>,
+    ) -> (Arc<Self>, Vec<Task>) {
         let (applications, w1) = reflector::store();
         let (releases, w2) = reflector::store();
         let (platforms, w3) = reflector::store();
@@ -120,7 +126,7 @@ impl Catalogue {
             Box::pin(specs(client, w9, watches, changed, Change::Campaign)),
             Box::pin(specs(client, w7, watches, changed, |_| Change::Calendar)),
             Box::pin(specs(client, w8, watches, changed, |_| Change::Calendar)),
-            Box::pin(follow_instances(client, w5, watches, changed, Arc::clone(&catalogue))),
+            Box::pin(follow_instances(client, config.clone(), w5, watches, changed, Arc::clone(&catalogue))),
         ];
 
         (catalogue, tasks)
@@ -261,7 +267,7 @@ fn specs<K>(
 where
     K: Resource<DynamicType = ()> + Lookup<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + Sync + 'static,
 {
-    let stream = objects(Api::<K>::all(client.clone()), writer, watches.clone());
+    let stream = objects(Api::<K>::all(client.clone()), |_| true, writer, watches.clone());
     let changed = changed.clone();
 
     async move {
@@ -286,15 +292,17 @@ where
     }
 }
 
-/// Follows the Instances; tells of each change, and of those that their neighbours need to know of.
+/// Follows the Instances of the hubs; tells of each change, and of those that their neighbours need to know of.
 fn follow_instances(
     client: &Client,
+    config: Config,
     writer: reflector::store::Writer<Instance>,
     watches: &Watches,
     changed: &UnboundedSender<Change>,
     catalogue: Arc<Catalogue>,
 ) -> impl Future<Output = ()> + Send + use<> {
-    let stream = objects(Api::<Instance>::all(client.clone()), writer, watches.clone());
+    let is_in_a_hub = move |one: &Instance| config.is_hub(one.metadata.namespace.as_deref().unwrap_or_default());
+    let stream = objects(Api::<Instance>::all(client.clone()), is_in_a_hub, writer, watches.clone());
     let changed = changed.clone();
 
     async move {
@@ -332,10 +340,11 @@ fn follow_instances(
     }
 }
 
-/// The objects of a kind that came, changed or, where true, went, after that went into its store. What nothing decides by
-/// is left out of the store.
+/// The objects of a kind that came, changed or, where true, went, after that went into its store. Those that do not count,
+/// and what nothing decides by, are left out of it.
 fn objects<K>(
     api: Api<K>,
+    counts: impl Fn(&K) -> bool + Send + 'static,
     writer: reflector::store::Writer<K>,
     watches: Watches,
 ) -> impl Stream<Item = (K, bool)> + Send
@@ -352,6 +361,7 @@ where
 
     watcher::watcher(api, watcher::Config::default())
         .default_backoff()
+        .try_filter(move |event| futures::future::ready(object_of(event).is_none_or(&counts)))
         .modify(|object| ownership::keep_what_decides(object.managed_fields_mut()))
         .reflect(writer)
         .filter_map(move |event| {
@@ -370,6 +380,16 @@ where
             futures::future::ready(event)
         })
         .flat_map(move |event| futures::stream::iter(relist.changes(event, || store.state())))
+}
+
+/// The object that an event is about.
+fn object_of<K>(event: &watcher::Event<K>) -> Option<&K> {
+    match event {
+        watcher::Event::Apply(object) | watcher::Event::InitApply(object) | watcher::Event::Delete(object) => {
+            Some(object)
+        }
+        watcher::Event::Init | watcher::Event::InitDone => None,
+    }
 }
 
 /// A watch that lost its place lists everything anew, and says of nothing that it went meanwhile.

@@ -39,6 +39,10 @@ pub struct Config {
     #[arg(long, env = "GOTOCLOUD_CONCURRENCY", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=512))]
     pub concurrency: u16,
 
+    /// Namespaces in which Instances count, separated by commas. None: any.
+    #[arg(long, env = "GOTOCLOUD_HUBS", value_delimiter = ',', value_parser = dns_label)]
+    pub hubs: Vec<String>,
+
     /// Form of the log.
     #[arg(long, env = "GOTOCLOUD_LOG_FORMAT", default_value = "json")]
     pub log_format: LogFormat,
@@ -50,6 +54,13 @@ pub struct Config {
     /// Share of the fleet's objects, in percent, that may be removed at once without a person's word.
     #[arg(long, env = "GOTOCLOUD_REMOVAL_LIMIT_PERCENT", default_value_t = 10, value_parser = clap::value_parser!(u8).range(1..=100))]
     pub removal_limit_percent: u8,
+}
+
+impl Config {
+    /// Do Instances of that namespace count?
+    pub fn is_hub(&self, namespace: &str) -> bool {
+        self.hubs.is_empty() || self.hubs.iter().any(|hub| hub == namespace)
+    }
 }
 
 /// What to do.
@@ -89,6 +100,7 @@ mod tests {
     fn bad_settings_are_refused_with_a_sentence() {
         for (arguments, hint) in [
             (["op", "--namespace=Go To"], "it is not a namespace"),
+            (["op", "--hubs=fleet,My Hub"], "it is not a namespace"),
             (["op", "--concurrency=0"], "0 is not in 1..=512"),
             (["op", "--removal-limit-percent=0"], "0 is not in 1..=100"),
             (["op", "--listen=here"], "invalid socket address"),
@@ -96,5 +108,12 @@ mod tests {
             let message = Config::try_parse_from(arguments).unwrap_err().to_string();
             assert!(message.contains(hint), "{message}");
         }
+    }
+
+    #[test]
+    fn instances_count_in_the_named_hubs_or_anywhere() {
+        let named = Config::try_parse_from(["op", "--hubs=fleet,trials"]).unwrap();
+        assert!(named.is_hub("fleet") && named.is_hub("trials") && !named.is_hub("default"));
+        assert!(Config::try_parse_from(["op"]).unwrap().is_hub("default"));
     }
 }

@@ -184,7 +184,7 @@ impl Process {
                 watching::follow(self.client.clone(), kind, Arc::clone(&children), self.watches.clone(), queue.clone());
             tasks.spawn(follow);
         }
-        let (catalogue, following) = Catalogue::follow(&self.client, &self.watches, &tell);
+        let (catalogue, following) = Catalogue::follow(&self.client, &self.config, &self.watches, &tell);
         for task in following {
             tasks.spawn(task);
         }

@@ -61,6 +61,40 @@ impl ScratchCluster {
         }
     }
 
+    /// Applies an object as `user`, an argument such as `--as=jane`, again and again until it is made: a new role binding
+    /// takes a moment to be seen by the API server's authorizer.
+    pub fn make_as(&self, object: &Value, user: &str) {
+        let file = self.file(object);
+        self.does_soon(&["apply", "--server-side", "--field-manager=gotocloud-operator", &file, user]);
+    }
+
+    /// Applies an object as `user`, which must be refused; what is said.
+    pub fn is_refused_to_make_as(&self, object: &Value, user: &str) -> String {
+        let file = self.file(object);
+        self.is_refused(&["apply", "--server-side", "--force-conflicts", "--field-manager=attacker", &file, user])
+    }
+
+    /// Tries to apply an object as `user`, changing nothing, until it is refused in these words; all that is said.
+    pub fn is_refused_to_make_soon_as(&self, object: &Value, user: &str, words: &str) -> String {
+        let file = self.file(object);
+        let deadline = Instant::now() + Duration::from_secs(30);
+        loop {
+            let tried = self.0.kubectl(&["apply", "--server-side", "--dry-run=server", &file, user]);
+            match tried {
+                Err(error) if error.to_string().contains(words) => return error.to_string(),
+                other => assert!(Instant::now() < deadline, "{words:?} is not said: {other:?}"),
+            }
+            std::thread::sleep(Duration::from_millis(200));
+        }
+    }
+
+    /// kubectl's argument for a file that holds the object.
+    fn file(&self, object: &Value) -> String {
+        let path = self.0.kubeconfig_path().with_file_name("object.json");
+        std::fs::write(&path, object.to_string()).unwrap();
+        format!("--filename={}", path.display())
+    }
+
     /// Runs kubectl, which must succeed; what it prints.
     pub fn does(&self, arguments: &[&str]) -> String {
         self.0.kubectl(arguments).unwrap_or_else(|error| panic!("{arguments:?}: {error}"))

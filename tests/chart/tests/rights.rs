@@ -128,6 +128,25 @@ fn it_may_write_the_status_of_each_of_its_own_kinds_and_say_nothing_in_a_persons
     }
 }
 
+/// Rights know no fields, and a policy knows those that it was told of.
+#[test]
+fn a_new_field_of_an_instance_is_not_for_the_operator_to_write_unless_somebody_says_so() {
+    let written = ["release", "stage", "rollout", "rehearse"];
+    let objects = objects(&["--set", "policies.enabled=false"]).unwrap();
+    let policy = of_kind(&objects, &["ValidatingAdmissionPolicy"])
+        .find(|policy| text(policy, "/metadata/name") == "gotocloud-operator-instances")
+        .unwrap()
+        .to_string();
+    let definition = gotocloud_api::definitions().into_iter().find(|one| one.spec.names.plural == "instances").unwrap();
+    let definition = serde_json::to_value(definition).unwrap();
+    let fields = definition.pointer("/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties").unwrap();
+
+    for field in fields.as_object().unwrap().keys() {
+        let stays = policy.contains(&format!("object.spec.?{field} == oldObject.spec.?{field}"));
+        assert_eq!(stays, !written.contains(&field.as_str()), "{field}");
+    }
+}
+
 #[test]
 fn in_the_namespaces_of_instances_it_may_make_and_remove_what_they_are_made_of() {
     let objects = objects(&[]).unwrap();

@@ -250,17 +250,20 @@ fn the_operator_may_do_nothing_outside_the_namespaces_of_instances(fleet: &mut F
         let said = run(arguments).expect_err(&format!("{arguments:?} is not refused"));
         assert!(said.contains(why), "{arguments:?}: {said}");
     };
-    let only = "only where the namespace is called gtc-";
+    let only = "only namespaces called gtc-";
     for namespace in ["somebody", "kube-node-lease", HUB, NAMESPACE] {
         refused(&["delete", "namespace", namespace, "--wait=false"], only);
     }
     refused(&["label", "namespace", "kube-system", "a=b"], only);
     refused(&["create", "namespace", "elsewhere"], only);
-    refused(&["delete", "namespace", "gtc-somebody", "--wait=false"], "may delete only namespaces labelled");
+    refused(&["delete", "namespace", "gtc-somebody", "--wait=false"], "did not make the namespace");
     let subject = format!("--serviceaccount={NAMESPACE}:{SERVICE_ACCOUNT}");
     let role = format!("--clusterrole={CLUSTER_ROLE}");
     for namespace in ["kube-system", "somebody", NAMESPACE] {
-        refused(&["create", "rolebinding", "in", &role, &subject, "--namespace", namespace], only);
+        refused(
+            &["create", "rolebinding", "in", &role, &subject, "--namespace", namespace],
+            "only in namespaces that it made",
+        );
     }
     refused(
         &["create", "rolebinding", "in", "--clusterrole=cluster-admin", &subject, "--namespace", "gtc-ours"],

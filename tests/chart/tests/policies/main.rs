@@ -4,6 +4,9 @@
 
 #![allow(clippy::unwrap_used)] // a test stops where something is not as it must be
 
+mod people;
+mod token;
+
 use gotocloud_chart_tests::NAMESPACE;
 use gotocloud_chart_tests::cluster::ScratchCluster;
 use gotocloud_chart_tests::fleet::{application, establishment, instance, platform, release};
@@ -42,9 +45,12 @@ fn the_policies_refuse_what_would_lose_data() {
     a_namespace_that_holds_an_instance_goes_only_with_it(&cluster);
     a_namespace_that_keeps_data_says_so(&cluster);
     any_namespace_can_be_protected(&cluster);
-    the_operator_stays_where_it_belongs(&cluster);
+    token::reaches_nothing_but_the_fleet(&cluster);
     who_may_edit_a_campaign_approves_nothing_by_that(&cluster);
     nobody_says_that_a_campaign_holds_an_instance(&cluster);
+    people::who_may_edit_a_namespace_asks_for_no_instance_there(&cluster);
+    people::instances_are_made_in_a_hub_and_nowhere_else(&cluster);
+    people::the_token_deletes_no_namespace_of_an_instance_that_nobody_deleted(&cluster);
 }
 
 fn the_api_server_finds_no_fault_in_the_expressions(cluster: &ScratchCluster) {
@@ -53,7 +59,7 @@ fn the_api_server_finds_no_fault_in_the_expressions(cluster: &ScratchCluster) {
         let listed = cluster.does(&["get", "validatingadmissionpolicies", "-o", "json"]);
         let listed: Value = serde_json::from_str(&listed).unwrap();
         let policies = listed["items"].as_array().unwrap();
-        assert_eq!(policies.len(), 11);
+        assert_eq!(policies.len(), 14);
         for policy in policies {
             let warnings = &policy["status"]["typeChecking"]["expressionWarnings"];
             assert!(warnings.is_null(), "{}: {warnings:#}", policy["metadata"]["name"]);
@@ -132,6 +138,13 @@ fn labels(instance: &str) -> Value {
     })
 }
 
+/// Those of its namespace.
+fn namespace_labels(instance: &str) -> Value {
+    let mut labels = labels(instance);
+    labels["pod-security.kubernetes.io/enforce"] = "restricted".into();
+    labels
+}
+
 /// Makes the namespace of an instance, and what is in it, as the operator does and with its rights.
 fn furnish(cluster: &ScratchCluster, instance: &str) {
     let namespace = format!("gtc-{instance}");
@@ -146,7 +159,8 @@ fn furnish(cluster: &ScratchCluster, instance: &str) {
         "metadata": { "name": "database", "namespace": namespace, "labels": labels(instance) },
     });
     for object in [
-        json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": namespace, "labels": labels(instance) } }),
+        json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": namespace, "labels": namespace_labels(instance),
+            "annotations": { "kubernetes.io/description": "The workload of an Instance" } } }),
         binding,
         secret,
     ] {
@@ -155,12 +169,7 @@ fn furnish(cluster: &ScratchCluster, instance: &str) {
 }
 
 fn apply_as_operator(cluster: &ScratchCluster, object: &Value) {
-    let file = std::env::temp_dir().join(format!("gotocloud-policies-{}.json", std::process::id()));
-    std::fs::write(&file, object.to_string()).unwrap();
-    let file_argument = format!("--filename={}", file.display());
-    // A new role binding takes a moment to be seen by the API server's authorizer.
-    cluster.does_soon(&["apply", "--server-side", "--field-manager=gotocloud-operator", &file_argument, OPERATOR]);
-    std::fs::remove_file(file).unwrap();
+    cluster.make_as(object, OPERATOR);
 }
 
 fn the_operator_makes_a_namespace_and_lets_itself_in(cluster: &ScratchCluster) {
@@ -252,31 +261,6 @@ fn any_namespace_can_be_protected(cluster: &ScratchCluster) {
     assert_says(&refusal, "namespace fleet is protected against deletion.");
     assert_says(&refusal, "kubectl label namespace fleet gotocloud.amue.fr/deletion-protected-");
     cluster.does(&[&["delete", "namespace", "fleet", "--wait=false"], &ON_CALL[..]].concat());
-}
-
-fn the_operator_stays_where_it_belongs(cluster: &ScratchCluster) {
-    for name in ["kube-node-lease", NAMESPACE] {
-        let refusal = cluster.is_refused(&["delete", "namespace", name, OPERATOR]);
-        assert_says(&refusal, "only where the namespace is called gtc-…");
-    }
-    cluster.does(&["create", "namespace", "gtc-stranger"]);
-    let refusal = cluster.is_refused(&["delete", "namespace", "gtc-stranger", OPERATOR]);
-    assert_says(&refusal, "only namespaces labelled app.kubernetes.io/managed-by=gotocloud-operator");
-
-    let bind = |namespace, role| {
-        let role = format!("--clusterrole={role}");
-        let subject = format!("--serviceaccount={NAMESPACE}:gotocloud-operator");
-        cluster.is_refused(&["create", "rolebinding", "way-in", "-n", namespace, &role, &subject, OPERATOR])
-    };
-    assert_says(&bind("kube-system", "gotocloud-instance"), "not in kube-system");
-    assert_says(&bind("gtc-stranger", "cluster-admin"), "attempting to grant RBAC permissions not currently held");
-    for forbidden in [
-        ["get", "secret", "any", "-n", "default"],
-        ["create", "deployment", "any", "--image=any", "-ndefault"],
-        ["create", "clusterrolebinding", "any", "--clusterrole=gotocloud-instance", "--user=any"],
-    ] {
-        assert_says(&cluster.is_refused(&[&forbidden[..], &[OPERATOR]].concat()), "is forbidden");
-    }
 }
 
 /// Rights know no fields: who runs the fleet edits campaigns, and is not by that one of those who approve.
