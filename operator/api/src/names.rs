@@ -70,6 +70,17 @@ pub const ANNOTATION_DATABASE_MOVED_TO: &str = "gotocloud.amue.fr/database-moved
 /// in whose place an empty one may be made.
 pub const ANNOTATION_NEW_EMPTY_DATABASE: &str = "gotocloud.amue.fr/new-empty-database";
 
+/// The annotations by which persons speak to the operator on objects of its own kinds.
+pub const WORDS: [&str; 7] = [
+    ANNOTATION_ALLOW_REMOVALS_UNTIL,
+    ANNOTATION_BACKED_UP_AT,
+    ANNOTATION_RESTORE_DRILLED_AT,
+    ANNOTATION_RESTORED,
+    ANNOTATION_GO_ON_WITH,
+    ANNOTATION_DATABASE_MOVED_TO,
+    ANNOTATION_NEW_EMPTY_DATABASE,
+];
+
 /// Prefix of the namespace in which an instance's workload lives.
 pub const WORKLOAD_NAMESPACE_PREFIX: &str = "gtc-";
 /// The longest name an Instance may have: a namespace's 63 characters less [`WORKLOAD_NAMESPACE_PREFIX`].

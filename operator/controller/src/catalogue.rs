@@ -362,7 +362,10 @@ where
     watcher::watcher(api, watcher::Config::default())
         .default_backoff()
         .try_filter(move |event| futures::future::ready(object_of(event).is_none_or(&counts)))
-        .modify(|object| ownership::keep_what_decides(object.managed_fields_mut()))
+        .modify(|object| {
+            ownership::keep_what_decides(object.managed_fields_mut());
+            ownership::keep_words(object.annotations_mut());
+        })
         .reflect(writer)
         .filter_map(move |event| {
             let event = match event {

@@ -1,8 +1,10 @@
 //! Who set the field that a campaign would write, and what has a campaign to say again when it writes?
 
+use gotocloud_api::names;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
 use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
 
 /// The fields of an Instance's spec that campaigns write.
 const FIELDS: [&str; 3] = ["f:release", "f:stage", "f:rehearse"];
@@ -24,6 +26,14 @@ pub fn keep_what_decides(entries: &mut Vec<ManagedFieldsEntry>) {
         fields.0 != ""
     });
     entries.shrink_to_fit();
+}
+
+/// The longest word of a person that is kept, in bytes: a time, a name or an address.
+const WORD_MAX: usize = 1024;
+
+/// Keeps of an object's annotations what decisions need, whatever else somebody wrote there.
+pub fn keep_words(annotations: &mut BTreeMap<String, String>) {
+    annotations.retain(|name, word| names::WORDS.contains(&name.as_str()) && word.len() <= WORD_MAX);
 }
 
 /// Does a set of fields name that one of the spec? In the form in which it is kept here, or as the API server gives it.
@@ -81,6 +91,19 @@ mod tests {
 
     fn entry(manager: &str, fields: &Value) -> ManagedFieldsEntry {
         serde_json::from_value(json!({"manager": manager, "operation": "Apply", "fieldsV1": fields})).unwrap()
+    }
+
+    #[test]
+    fn of_fat_annotations_only_the_words_of_persons_are_kept() {
+        let all = [
+            (names::ANNOTATION_RESTORED, "m-1".to_owned()),
+            (names::ANNOTATION_GO_ON_WITH, "x".repeat(WORD_MAX + 1)),
+            ("gotocloud.amue.fr/anything", "x".to_owned()),
+            ("kubectl.kubernetes.io/last-applied-configuration", "x".repeat(250_000)),
+        ];
+        let mut annotations = all.into_iter().map(|(name, word)| (name.to_owned(), word)).collect();
+        keep_words(&mut annotations);
+        assert_eq!(annotations.keys().collect::<Vec<_>>(), [names::ANNOTATION_RESTORED]);
     }
 
     #[test]
