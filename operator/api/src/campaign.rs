@@ -531,9 +531,63 @@ pub struct Finding {
     /// How much it matters.
     pub severity: Severity,
     /// The rule, in a word.
-    pub rule: String,
+    #[schemars(with = "String")]
+    pub rule: Rule,
     /// What is so, where, and what to do: a sentence.
     pub message: String,
+}
+
+/// What a finding is about. Closed: a rule that is not here cannot be broken.
+// By their names, in which order those of one severity are listed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Rule {
+    /// The Application named does not exist.
+    ApplicationNotFound,
+    /// Windows, a time zone or a freeze cannot be read.
+    CalendarInvalid,
+    /// A length of time cannot be read.
+    DurationInvalid,
+    /// A gate would never be true, or cannot be asked.
+    GateInvalid,
+    /// No way leads from the release of a target to that of the campaign.
+    NoWay,
+    /// No end can be told.
+    NotFinished,
+    /// A possible target is in no wave.
+    NotInAnyWave,
+    /// Somebody else set what the campaign would write.
+    Pinned,
+    /// The Release named does not exist.
+    ReleaseNotFound,
+    /// The Release named is of another application.
+    ReleaseOfAnotherApplication,
+    /// Releases are each reached from the one before, in a circle.
+    ReleasesInACircle,
+    /// Targets can go back by their image.
+    RollbackByImage,
+    /// Targets can go back only by a restore.
+    RollbackByRestore,
+    /// A selector cannot be read.
+    SelectorInvalid,
+    /// The support of the release has ended.
+    SupportEnded,
+    /// The end of the release's support cannot be read.
+    SupportInvalid,
+    /// A target is in more than one wave.
+    TargetInTwoWaves,
+    /// A target is named that does not exist.
+    TargetNotFound,
+    /// It is done later than it is to be.
+    TooLate,
+    /// A wave has no target.
+    WaveEmpty,
+    /// A wave is named that does not exist.
+    WaveNotFound,
+    /// No window of a target opens in the years to come.
+    WindowNeverOpens,
+    /// It was written by another version of the operator.
+    #[serde(other)]
+    Unknown,
 }
 
 /// How much a finding matters.
@@ -586,4 +640,24 @@ pub enum DecisionVerb {
     Withdraw,
     /// A target's way is rehearsed, on a copy of its data.
     Rehearse,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rule_is_written_by_its_name() {
+        assert_eq!(serde_json::to_value(Rule::TargetInTwoWaves).unwrap(), "TargetInTwoWaves");
+        assert_eq!(serde_json::from_value::<Rule>("TooLate".into()).unwrap(), Rule::TooLate);
+    }
+
+    #[test]
+    fn a_finding_by_a_rule_of_another_version_keeps_no_campaign_from_being_read() {
+        let status = serde_json::json!({
+            "findings": [{"severity": "Info", "rule": "OfTheNextVersion", "message": "So it is."}],
+        });
+        let status: CampaignStatus = serde_json::from_value(status).unwrap();
+        assert_eq!(status.findings[0].rule, Rule::Unknown);
+    }
 }

@@ -6,7 +6,7 @@ use super::{
     merged, object, release_object, runs,
 };
 use gotocloud_api::{
-    campaign::{DecisionVerb, Severity},
+    campaign::{DecisionVerb, Rule, Severity},
     rehearsal::{RehearsalPhase, RehearsalStatus},
 };
 use gotocloud_planner::{
@@ -69,7 +69,7 @@ fn a_campaign_that_would_be_done_too_late_does_not_begin_before_a_person_accepts
     let mut hub = by_night("2026-01-03T00:00:00Z");
     hub.is_forecast("c");
     let is_warned = |hub: &Hub, severity: Severity| {
-        hub.engine.findings("c").iter().any(|one| one.rule == "TooLate" && one.severity == severity)
+        hub.engine.findings("c").iter().any(|one| one.rule == Rule::TooLate && one.severity == severity)
     };
     for _ in 0..3 {
         hub.passes(SignedDuration::from_mins(1));

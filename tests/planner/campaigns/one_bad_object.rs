@@ -1,7 +1,7 @@
 //! One bad object is that object's trouble.
 
 use super::{application, at, campaign_of, decided, establishment, fleet, names, object, release_object, runs};
-use gotocloud_api::campaign::Severity;
+use gotocloud_api::campaign::{Rule, Severity};
 use gotocloud_planner::{campaign::Standing, simulate};
 use serde_json::{Value, json};
 
@@ -28,7 +28,7 @@ fn a_misspelt_time_zone_holds_up_its_own_establishment_and_no_other() {
         assert_eq!(names(&moves.begin), ["of-alpha"]);
         let Standing::Blocked(why) = &view.board.target("of-beta").unwrap().standing else { panic!() };
         assert!(why.contains("Establishment beta"), "{why}");
-        let told = view.findings.iter().find(|one| one.rule == "CalendarInvalid").unwrap();
+        let told = view.findings.iter().find(|one| one.rule == Rule::CalendarInvalid).unwrap();
         assert_eq!(told.severity, Severity::Warning);
         assert!(told.message.contains("of-beta") && told.message.contains("Establishment beta"), "{}", told.message);
     }
@@ -40,7 +40,7 @@ fn what_is_skipped_needs_no_calendar() {
     let world = with_a_bad(&json!({"timeZone": "Europe/Pari"}));
     let (_, view) = decided(&campaign, &["w"], &world, at("2026-06-01T00:00:00Z"));
     assert!(view.is_valid());
-    assert!(view.findings.iter().all(|one| one.rule != "CalendarInvalid"), "{:?}", view.findings);
+    assert!(view.findings.iter().all(|one| one.rule != Rule::CalendarInvalid), "{:?}", view.findings);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use crate::{path::Graph, simulate::Schedule};
 use gotocloud_api::{
     Application, Campaign, CampaignSpec, Release,
     application::DatabaseEngine,
-    campaign::{Finding, HealthCheck, LateEnd, Severity, Targets},
+    campaign::{Finding, HealthCheck, LateEnd, Rule, Severity, Targets},
 };
 use jiff::{Timestamp, civil::Date};
 use std::collections::{BTreeMap, BTreeSet};
@@ -71,29 +71,29 @@ pub fn is_valid(findings: &[Finding]) -> bool {
     findings.iter().all(|finding| finding.severity != Severity::Error)
 }
 
-fn note(findings: &mut Vec<Finding>, severity: Severity, rule: &str, message: String) {
-    findings.push(Finding { severity, rule: rule.to_owned(), message });
+fn note(findings: &mut Vec<Finding>, severity: Severity, rule: Rule, message: String) {
+    findings.push(Finding { severity, rule, message });
 }
 
 fn names_stand_for_something(spec: &CampaignSpec, world: &World<'_>, findings: &mut Vec<Finding>) {
     if world.application.is_none() {
         let message =
             format!("there is no Application called {}: create it, or make a campaign for another", spec.application);
-        note(findings, Severity::Error, "ApplicationNotFound", message);
+        note(findings, Severity::Error, Rule::ApplicationNotFound, message);
     }
 
     let named = spec.upgrade.as_ref().map(|one| &one.release).or(spec.provision.as_ref().map(|one| &one.release));
     match (named, world.release) {
         (Some(name), None) => {
             let message = format!("there is no Release called {name}: publish it, or name another");
-            note(findings, Severity::Error, "ReleaseNotFound", message);
+            note(findings, Severity::Error, Rule::ReleaseNotFound, message);
         }
         (Some(name), Some(release)) if release.spec.application != spec.application => {
             let message = format!(
                 "the Release {name} is of {}, not of {}: name another",
                 release.spec.application, spec.application
             );
-            note(findings, Severity::Error, "ReleaseOfAnotherApplication", message);
+            note(findings, Severity::Error, Rule::ReleaseOfAnotherApplication, message);
         }
         (Some(_), Some(_)) | (None, _) => {}
     }
@@ -112,14 +112,14 @@ fn names_stand_for_something(spec: &CampaignSpec, world: &World<'_>, findings: &
             let message = format!("wave {}: {what} called {}: correct its targets", wave.name, listed(&unknown));
             // Who was there when it began and is gone since is no slip of the pen: the others go on.
             let severity = if world.has_begun { Severity::Warning } else { Severity::Error };
-            note(findings, severity, "TargetNotFound", message);
+            note(findings, severity, Rule::TargetNotFound, message);
         }
     }
 
     for (approval, wave) in world.strayed {
         let message =
             format!("the Approval {approval} is of a wave {wave}, which it does not have: delete it, and make another");
-        note(findings, Severity::Warning, "WaveNotFound", message);
+        note(findings, Severity::Warning, Rule::WaveNotFound, message);
     }
 
     let skipped: Vec<&str> = spec.skip.iter().filter(|name| !world.names.contains(*name)).map(String::as_str).collect();
@@ -127,7 +127,7 @@ fn names_stand_for_something(spec: &CampaignSpec, world: &World<'_>, findings: &
         note(
             findings,
             Severity::Warning,
-            "TargetNotFound",
+            Rule::TargetNotFound,
             format!("spec.skip names {}, which nothing is called", listed(&skipped)),
         );
     }
@@ -143,7 +143,7 @@ fn names_stand_for_something(spec: &CampaignSpec, world: &World<'_>, findings: &
         note(
             findings,
             Severity::Error,
-            "WaveNotFound",
+            Rule::WaveNotFound,
             format!("spec.rollBack names {}, which is no wave", listed(&unknown)),
         );
     }
@@ -159,33 +159,33 @@ fn lengths_can_be_read(spec: &CampaignSpec, findings: &mut Vec<Finding>) {
     let own = spec.progress_deadline.iter().map(|deadline| ("progressDeadline".to_owned(), deadline));
     for (what, length) in of_waves.chain(own) {
         if let Err(error) = length.seconds() {
-            note(findings, Severity::Error, "DurationInvalid", format!("{what}: {error}"));
+            note(findings, Severity::Error, Rule::DurationInvalid, format!("{what}: {error}"));
         }
     }
 }
 
 fn waves_have_targets(spec: &CampaignSpec, world: &World<'_>, findings: &mut Vec<Finding>) {
     if let Some(error) = world.unreadable_selector {
-        note(findings, Severity::Error, "SelectorInvalid", error.to_owned());
+        note(findings, Severity::Error, Rule::SelectorInvalid, error.to_owned());
     }
     for (wave, board) in spec.waves.iter().zip(world.board.waves()) {
         if board.counts.targets == 0 {
             let holds = if waves::is_missing_targets(wave, board) { " and holds up those after it" } else { "" };
             let message =
                 format!("wave {} has no target{holds}: correct its selector or cohort, or take it out", wave.name);
-            note(findings, Severity::Warning, "WaveEmpty", message);
+            note(findings, Severity::Warning, Rule::WaveEmpty, message);
         }
     }
     for (name, waves) in world.twice.iter().take(10) {
         let names: Vec<&str> =
             waves.iter().filter_map(|at| spec.waves.get(*at)).map(|wave| wave.name.as_str()).collect();
         let message = format!("{name} is in the waves {}: exclude it from all but one", names.join(" and "));
-        note(findings, Severity::Error, "TargetInTwoWaves", message);
+        note(findings, Severity::Error, Rule::TargetInTwoWaves, message);
     }
     if !world.unmatched.is_empty() {
         let names: Vec<&str> = world.unmatched.iter().map(String::as_str).collect();
         let message = format!("{} are in no wave and stay as they are: {}", names.len(), listed(&names));
-        note(findings, Severity::Info, "NotInAnyWave", message);
+        note(findings, Severity::Info, Rule::NotInAnyWave, message);
     }
 }
 
@@ -195,7 +195,7 @@ fn ways_lead_there(world: &World<'_>, findings: &mut Vec<Finding>) {
             "the releases {} are each reached from the one before, in a circle: correct reachableFrom",
             circle.join(", ")
         );
-        note(findings, Severity::Warning, "ReleasesInACircle", message);
+        note(findings, Severity::Warning, Rule::ReleasesInACircle, message);
     }
     let Some(release) = world.release.and_then(|release| release.metadata.name.as_deref()) else { return };
     let mut refused: BTreeMap<String, Vec<&str>> = BTreeMap::new();
@@ -208,7 +208,7 @@ fn ways_lead_there(world: &World<'_>, findings: &mut Vec<Finding>) {
         names.sort_unstable();
     }
     for (why, names) in refused {
-        note(findings, Severity::Error, "NoWay", format!("{}: {why}", listed(&names)));
+        note(findings, Severity::Error, Rule::NoWay, format!("{}: {why}", listed(&names)));
     }
 }
 
@@ -239,7 +239,7 @@ fn gates_can_be_read(spec: &CampaignSpec, world: &World<'_>, findings: &mut Vec<
                     "gate {} of wave {} would never be true: {} has no database",
                     gate.name, wave.name, spec.application
                 );
-                note(findings, Severity::Error, "GateInvalid", message);
+                note(findings, Severity::Error, Rule::GateInvalid, message);
             }
 
             let Some(promql) = &gate.promql else { continue };
@@ -253,10 +253,10 @@ fn gates_can_be_read(spec: &CampaignSpec, world: &World<'_>, findings: &mut Vec<
                     "gate {} of wave {}: {unknown}}} stands for nothing: use ${{namespace}}, ${{instance}} or ${{establishment}}",
                     gate.name, wave.name
                 );
-                note(findings, Severity::Error, "GateInvalid", message);
+                note(findings, Severity::Error, Rule::GateInvalid, message);
             } else if let Err(error) = promql_parser::parser::parse(&plain) {
                 let message = format!("gate {} of wave {} is no PromQL: {error}", gate.name, wave.name);
-                note(findings, Severity::Error, "GateInvalid", message);
+                note(findings, Severity::Error, Rule::GateInvalid, message);
             }
         }
     }
@@ -264,12 +264,12 @@ fn gates_can_be_read(spec: &CampaignSpec, world: &World<'_>, findings: &mut Vec<
 
 fn windows_open(world: &World<'_>, findings: &mut Vec<Finding>) {
     for error in &world.calendars {
-        note(findings, Severity::Error, "CalendarInvalid", error.clone());
+        note(findings, Severity::Error, Rule::CalendarInvalid, error.clone());
     }
     for (why, names) in &world.unreadable {
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         let message = format!("{}: {why}; the others go on without", listed(&names));
-        note(findings, Severity::Warning, "CalendarInvalid", message);
+        note(findings, Severity::Warning, Rule::CalendarInvalid, message);
     }
     if !world.never_open.is_empty() {
         let names: Vec<&str> = world.never_open.iter().map(String::as_str).collect();
@@ -278,7 +278,7 @@ fn windows_open(world: &World<'_>, findings: &mut Vec<Finding>) {
              establishment's) and outside all freezes: widen a window, or end a freeze",
             listed(&names)
         );
-        note(findings, Severity::Error, "WindowNeverOpens", message);
+        note(findings, Severity::Error, Rule::WindowNeverOpens, message);
     }
 }
 
@@ -290,7 +290,7 @@ fn it_ends(spec: &CampaignSpec, schedule: &Schedule, late_end: Option<&LateEnd>,
             .first_not_done_by(Timestamp::MAX)
             .map_or_else(String::new, |(name, _)| format!(", and {name} is the first that is not done"));
         let message = format!("it does not end by {}{which}: {stuck}", schedule.until);
-        note(findings, Severity::Warning, "NotFinished", message);
+        note(findings, Severity::Warning, Rule::NotFinished, message);
         return;
     }
 
@@ -304,14 +304,14 @@ fn it_ends(spec: &CampaignSpec, schedule: &Schedule, late_end: Option<&LateEnd>,
         let is_accepted = waves::too_late(spec, Some(schedule), late_end).is_none();
         if let Some(accepted) = late_end.filter(|_| is_accepted) {
             let message = format!("{late}; {} accepts that until {}", accepted.by, accepted.until.0);
-            note(findings, Severity::Info, "TooLate", message);
+            note(findings, Severity::Info, Rule::TooLate, message);
             return;
         }
         let remedy = ends.map_or_else(String::new, |ends| format!(", set finishBy to {ends}"));
         let message = format!(
             "{late}; allow more at once, widen windows, begin earlier{remedy}, or accept it by an Approval with finishBy"
         );
-        note(findings, Severity::Warning, "TooLate", message);
+        note(findings, Severity::Warning, Rule::TooLate, message);
     }
 }
 
@@ -333,7 +333,7 @@ fn points_of_no_return(world: &World<'_>, findings: &mut Vec<Finding>) {
     by_restore.sort_unstable();
     if by_image > 0 {
         let message = format!("{by_image} targets can go back by their image, without loss");
-        note(findings, Severity::Info, "RollbackByImage", message);
+        note(findings, Severity::Info, Rule::RollbackByImage, message);
     }
     if !by_restore.is_empty() {
         let message = format!(
@@ -341,7 +341,7 @@ fn points_of_no_return(world: &World<'_>, findings: &mut Vec<Finding>) {
             by_restore.len(),
             listed(&by_restore)
         );
-        note(findings, Severity::Warning, "RollbackByRestore", message);
+        note(findings, Severity::Warning, Rule::RollbackByRestore, message);
     }
 }
 
@@ -357,7 +357,7 @@ fn pins(world: &World<'_>, findings: &mut Vec<Finding>) {
         names.sort_unstable();
         let message =
             format!("{} are pinned by {owner} and stay as they are: take the field out there", listed(&names));
-        note(findings, Severity::Warning, "Pinned", message);
+        note(findings, Severity::Warning, Rule::Pinned, message);
     }
 }
 
@@ -371,12 +371,12 @@ fn support_lasts(world: &World<'_>, now: Timestamp, findings: &mut Vec<Finding>)
         Ok(until) if until < today => {
             let message =
                 format!("the support of {} ended on {}: choose a newer release", release.spec.version, support.until);
-            note(findings, Severity::Warning, "SupportEnded", message);
+            note(findings, Severity::Warning, Rule::SupportEnded, message);
         }
         Ok(_) => {}
         Err(_) => {
             let message = format!("support.until of {} is no day: {}", release.spec.version, support.until);
-            note(findings, Severity::Warning, "SupportInvalid", message);
+            note(findings, Severity::Warning, Rule::SupportInvalid, message);
         }
     }
 }
