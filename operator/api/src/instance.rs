@@ -11,6 +11,7 @@ use crate::{
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::fmt;
 
 /// One application for one establishment in one environment. Its workload lives in the namespace `gtc-NAME` of its
 /// platform.
@@ -251,6 +252,39 @@ pub struct DatabaseStatus {
     pub oid: Option<u32>,
 }
 
+impl DatabaseStatus {
+    /// Where it is, as `server` says.
+    pub fn place(&self) -> DatabasePlace<'_> {
+        match self.server.split_once('/') {
+            Some((namespace, name)) => DatabasePlace::Cluster { namespace, name },
+            None => DatabasePlace::Server(&self.server),
+        }
+    }
+}
+
+/// Where a database is; as a text, what [`DatabaseStatus::server`] says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DatabasePlace<'a> {
+    /// In a `CloudNativePG` Cluster of the instance's own.
+    Cluster {
+        /// Its namespace.
+        namespace: &'a str,
+        /// Its name.
+        name: &'a str,
+    },
+    /// On a server that is there already, by its address `HOST:PORT`.
+    Server(&'a str),
+}
+
+impl fmt::Display for DatabasePlace<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Cluster { namespace, name } => write!(f, "{namespace}/{name}"),
+            Self::Server(address) => f.write_str(address),
+        }
+    }
+}
+
 /// The objects an instance is made of.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Inventory {
@@ -325,4 +359,28 @@ struct InventoryFields {
 /// In CEL, the rank of the stage of `of`.
 fn rank(of: &str) -> String {
     format!("({of}.stage == 'FullProduction' ? 2 : {of}.stage == 'PartialProduction' ? 1 : 0)")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stored(server: &str) -> DatabaseStatus {
+        let status = serde_json::json!({"server": server, "name": "d", "role": "d", "secretName": "database"});
+        serde_json::from_value(status).unwrap()
+    }
+
+    #[test]
+    fn a_database_is_in_a_cluster_by_its_name_or_on_a_server_by_its_address() {
+        let cluster = DatabasePlace::Cluster { namespace: "gtc-a", name: "database" };
+        assert_eq!(stored("gtc-a/database").place(), cluster);
+        assert_eq!(stored("db.example.org:5432").place(), DatabasePlace::Server("db.example.org:5432"));
+    }
+
+    #[test]
+    fn a_place_is_written_as_it_is_read() {
+        for server in ["gtc-a/database", "db.example.org:5432", "[2001:db8::1]:5432"] {
+            assert_eq!(stored(server).place().to_string(), server);
+        }
+    }
 }

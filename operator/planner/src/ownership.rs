@@ -5,7 +5,7 @@ use crate::{
     objects::{Kind, ObjectKey},
     plan::Refusal,
 };
-use gotocloud_api::{Instance, conditions::Reason, names};
+use gotocloud_api::{Instance, conditions::Reason, instance::DatabasePlace, names};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use std::collections::BTreeMap;
 
@@ -89,9 +89,10 @@ pub fn may_apply(key: &ObjectKey, existing: Option<&Existing>, instance: &Instan
 /// nothing had been. Unless a person asked for it, of just that Cluster.
 fn holds_no_lost_data(key: &ObjectKey, instance: &Instance) -> Result<(), Refusal> {
     let ran = instance.status.as_ref().filter(|status| status.release.is_some());
+    let place = DatabasePlace::Cluster { namespace: &key.namespace, name: &key.name };
     let database = ran
         .and_then(|status| status.database.as_ref())
-        .filter(|database| key.kind == Kind::Cluster && database.server == format!("{}/{}", key.namespace, key.name));
+        .filter(|database| key.kind == Kind::Cluster && database.place() == place);
     let Some(lost) = database.map(|database| &database.provisioned).filter(|uid| !uid.is_empty()) else {
         return Ok(());
     };

@@ -17,7 +17,7 @@ use crate::{
 use gotocloud_api::{
     Instance,
     conditions::Reason,
-    instance::{DatabaseStatus, DeletionPolicy},
+    instance::{DatabasePlace, DatabaseStatus, DeletionPolicy},
     names,
     upgrade::UpgradePhase,
 };
@@ -75,7 +75,7 @@ fn steps(snapshot: &Snapshot<'_>) -> Result<(Vec<Step>, Option<DatabaseRequest>)
 
     let last = if is_there { Step::Remove(namespace(instance)) } else { Step::Release };
     let Some(located) = located(snapshot) else { return Ok((vec![last], None)) };
-    let on_server = !located.server.contains('/');
+    let on_server = matches!(located.place(), DatabasePlace::Server(_));
     // Of what is on a server, nothing is left to see to once `provisioned` is empty.
     if !is_there && (!on_server || located.provisioned.is_empty()) {
         return Ok((vec![last], None));
@@ -103,7 +103,7 @@ fn steps(snapshot: &Snapshot<'_>) -> Result<(Vec<Step>, Option<DatabaseRequest>)
         DeletionPolicy::Retain => {
             let since = instance.metadata.deletion_timestamp.as_ref();
             let since = since.map(|time| time.0.to_string()).unwrap_or_default();
-            let data = kept(&located, on_server, request.is_some(), is_there);
+            let data = kept(&located, request.is_some(), is_there);
             // With a namespace that goes what is not seen goes as well; in one that stays it would run on.
             let unseen = unseen(snapshot).filter(|_| is_there);
             let mut steps = emptying(snapshot, is_there, workload(snapshot).chain(unseen).collect());
@@ -127,7 +127,7 @@ fn located(snapshot: &Snapshot<'_>) -> Option<DatabaseStatus> {
     let told = snapshot.instance.status.as_ref().and_then(|status| status.database.clone());
     told.or_else(|| {
         let cluster = snapshot.children.iter().find(|child| is_its_database(&child.key))?;
-        let server = format!("{}/{}", cluster.key.namespace, cluster.key.name);
+        let server = DatabasePlace::Cluster { namespace: &cluster.key.namespace, name: &cluster.key.name }.to_string();
         let name = render::database_identifier(name_of(snapshot.instance));
         let secret_name = render::DATABASE_SECRET.to_owned();
         Some(DatabaseStatus { server, role: name.clone(), name, secret_name, provisioned: String::new(), oid: None })
@@ -135,11 +135,13 @@ fn located(snapshot: &Snapshot<'_>) -> Option<DatabaseStatus> {
 }
 
 /// What is kept and where, as a sentence.
-fn kept(located: &DatabaseStatus, on_server: bool, is_sealed: bool, has_secret: bool) -> String {
-    let DatabaseStatus { server, name, role, secret_name, .. } = located;
-    if !on_server {
-        return format!("CloudNativePG Cluster {server}");
-    }
+fn kept(located: &DatabaseStatus, is_sealed: bool, has_secret: bool) -> String {
+    let DatabaseStatus { name, role, secret_name, .. } = located;
+    let server = match located.place() {
+        place @ DatabasePlace::Cluster { .. } => return format!("CloudNativePG Cluster {place}"),
+        DatabasePlace::Server(address) => address,
+    };
+
     let login = if is_sealed { "locked" } else { "not locked, since its Platform no longer names that server" };
     let password =
         if has_secret { format!("in the Secret {secret_name}") } else { "lost with the namespace".to_owned() };

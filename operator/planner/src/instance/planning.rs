@@ -21,7 +21,7 @@ use crate::{
 use gotocloud_api::{
     Instance, InstanceSpec,
     conditions::Reason,
-    instance::{DatabaseStatus, RevisionStatus},
+    instance::{DatabasePlace, DatabaseStatus, RevisionStatus},
     names,
 };
 use std::collections::{BTreeMap, BTreeSet};
@@ -146,7 +146,7 @@ fn database_stays(inputs: &Inputs<'_>, rendered: &Rendered) -> Result<(), Refusa
         return Ok(());
     };
     // On a server that was never asked there is nothing to leave behind.
-    if !before.server.contains('/') && before.provisioned.is_empty() {
+    if matches!(before.place(), DatabasePlace::Server(_)) && before.provisioned.is_empty() {
         return Ok(());
     }
 
@@ -180,7 +180,7 @@ pub(super) fn location(inputs: &Inputs<'_>, request: Option<&DatabaseRequest>) -
     let name = render::database_identifier(inputs.name());
     let server = match request {
         Some(request) => format!("{}:{}", request.host, request.port),
-        None => format!("{}/{}", inputs.namespace, render::DATABASE_CLUSTER),
+        None => DatabasePlace::Cluster { namespace: &inputs.namespace, name: render::DATABASE_CLUSTER }.to_string(),
     };
     let secret_name = render::DATABASE_SECRET.to_owned();
     Some(DatabaseStatus { server, role: name.clone(), name, secret_name, provisioned: String::new(), oid: None })

@@ -20,7 +20,7 @@ use crate::{
 use gotocloud_api::{
     Instance, InstanceStatus,
     conditions::{Condition, ConditionType, Reason},
-    instance::{Inventory, RunningRelease},
+    instance::{DatabasePlace, Inventory, RunningRelease},
 };
 use jiff::Timestamp;
 use std::{
@@ -166,7 +166,7 @@ fn proceeded(
         // Made sure of in this pass, or in one whose report was put off.
         let assured =
             snapshot.database_assured.filter(|_| plan.database.as_ref().is_some_and(|one| snapshot.has_assured(one)));
-        match (assured, ready_cluster(snapshot, &database.server), known_here) {
+        match (assured, ready_cluster(snapshot, database.place()), known_here) {
             (Some(assured), _, _) => {
                 database.provisioned.clone_from(&assured.fingerprint);
                 database.oid = Some(assured.oid);
@@ -200,10 +200,12 @@ fn proceeded(
     }
 }
 
-/// The uid of the `CloudNativePG` Cluster at `server`, once that is ready to hold data.
-fn ready_cluster(snapshot: &Snapshot<'_>, server: &str) -> Option<String> {
+/// The uid of the `CloudNativePG` Cluster at that place, once it is ready to hold data.
+fn ready_cluster(snapshot: &Snapshot<'_>, place: DatabasePlace<'_>) -> Option<String> {
     let is_it = |Observed { key, health, .. }: &&Observed| {
-        key.kind == Kind::Cluster && *health == Health::Ready && format!("{}/{}", key.namespace, key.name) == server
+        key.kind == Kind::Cluster
+            && *health == Health::Ready
+            && place == DatabasePlace::Cluster { namespace: &key.namespace, name: &key.name }
     };
     snapshot.children.iter().find(is_it).map(|cluster| cluster.uid.to_string())
 }
