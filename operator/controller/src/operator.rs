@@ -19,6 +19,7 @@ use crate::{
     looking,
     metrics::Metrics,
     reconcile::{Context, Memory, reconcile},
+    telemetry::look_at,
     watching,
 };
 use futures::{FutureExt as _, StreamExt as _, stream};
@@ -48,6 +49,7 @@ use tokio::{
     },
     task::{AbortHandle, JoinSet},
 };
+use tracing::Instrument as _;
 
 /// How long edits of one Instance are gathered before they are acted on.
 const DEBOUNCE: Duration = Duration::from_millis(20);
@@ -306,7 +308,10 @@ impl Work {
         let queue = requests(wanted, Arc::clone(&self.context)).take_until(stopping);
         let concurrency = u16::try_from(self.context.concurrency).unwrap_or(u16::MAX);
         let config = controller::Config::default().concurrency(concurrency).debounce(DEBOUNCE);
-        let reconciler = |instance, context| reconcile(instance, context).boxed();
+        let reconciler = |instance: Arc<Instance>, context| {
+            let span = look_at(&instance);
+            reconcile(instance, context).instrument(span).boxed()
+        };
         let on_error = |_: Arc<Instance>, error: &Infallible, _| -> Action { match *error {} };
         let instances = self.context.catalogue.instances.clone();
         applier(reconciler, on_error, Arc::clone(&self.context), instances, queue, config)

@@ -245,7 +245,7 @@ pub async fn reconcile(watched: Arc<Instance>, context: Arc<Context>) -> Result<
                 *attempts - 1
             };
             let wait = backoff(failure.class, failure.reason, attempt, rand::random());
-            tracing::warn!(instance = %who, reason = %failure.reason, message = failure.message, wait = ?wait, "not done; tried again");
+            tracing::warn!(reason = %failure.reason, message = failure.message, wait = ?wait, "not done; tried again");
             let label = match failure.class {
                 ErrorClass::Momentary => "momentary",
                 ErrorClass::Unavailable => "unavailable",
