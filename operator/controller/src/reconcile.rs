@@ -344,7 +344,7 @@ async fn pass(context: &Context, who: &InstanceRef, instance: Arc<Instance>) -> 
         None => Ok(match removal {
             Removal::Allowed => {
                 let again = way.and_then(|way| look_again(&way, &observation.terms, now));
-                let rehearsed = rehearsed.as_ref().and_then(rehearsal::look_again);
+                let rehearsed = rehearsed.as_ref().and_then(|record| rehearsal::look_again(record, now));
                 // What failed beside it is tried again.
                 let aside = outcome.aside.is_some().then_some(ASIDE_RETRY);
                 let until = |at: Timestamp| Duration::try_from(at.duration_since(now)).ok();

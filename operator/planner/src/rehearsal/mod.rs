@@ -27,8 +27,10 @@ use gotocloud_api::{
 };
 use jiff::{SignedDuration, Timestamp};
 
-/// Longest that a backup, and a restore, may take, each. A migration has the deadline of its Release.
+/// Longest that a backup, and a restore, may take, each; and a migration beyond the deadline of its Release.
 pub const DEADLINE: SignedDuration = SignedDuration::from_hours(6);
+/// How often a migration is looked at whose Release allows it more than that.
+const LONG: SignedDuration = SignedDuration::from_mins(10);
 
 /// What is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -125,7 +127,8 @@ fn begin(
 
 fn advance(record: &RehearsalStatus, releases: &dyn Releases, seen: &Seen, now: Timestamp) -> Option<RehearsalStatus> {
     let took = took(record, now);
-    let is_over = now.duration_since(record.since.0) >= DEADLINE;
+    let waited = now.duration_since(record.since.0);
+    let is_over = waited >= DEADLINE;
     let fail = |why: &str| Some(entered(record, RehearsalPhase::Failed, now, why));
     if let Some(why) = &seen.impossible {
         return fail(why);
@@ -153,6 +156,10 @@ fn advance(record: &RehearsalStatus, releases: &dyn Releases, seen: &Seen, now: 
         }
         RehearsalPhase::Restore if is_over => fail("the backup was not restored in time"),
         RehearsalPhase::Migrate => match &seen.migration {
+            // The Job has a deadline of its own, so this is for one that nobody runs.
+            Migration::Running | Migration::Unanswered if waited >= job_deadline(record, releases) + DEADLINE => {
+                fail("the migration did not end in time")
+            }
             Migration::Running | Migration::Unanswered => None,
             Migration::Succeeded => {
                 let migrate_seconds = record.migrate_seconds.saturating_add(took);
@@ -188,6 +195,13 @@ fn migrating_steps(record: &RehearsalStatus, releases: &dyn Releases) -> impl It
         let from = path::came_from(&record.from, &record.path, *step);
         path::step_end(&record.path, *step).is_some_and(|end| releases.facts(from, end).migrates)
     })
+}
+
+/// How long the migration of the present step may take, by its Release as it is today.
+fn job_deadline(record: &RehearsalStatus, releases: &dyn Releases) -> SignedDuration {
+    let from = path::came_from(&record.from, &record.path, record.step);
+    let job = target(record).and_then(|end| releases.step(from, end).migration);
+    SignedDuration::from_secs(job.map_or(0, |job| job.deadline_seconds))
 }
 
 /// Name of the Release that the present step of a rehearsal ends at.
@@ -237,11 +251,14 @@ pub fn job_name(record: &RehearsalStatus) -> String {
     format!("rehearsal-{}", &crate::fingerprint::of(&(&record.to, &record.started_at, record.step))[..10])
 }
 
-/// When a rehearsal has to be looked at again because time has passed: its deadline.
-pub fn look_again(record: &RehearsalStatus) -> Option<Timestamp> {
+/// When a rehearsal has to be looked at again because time has passed: its deadline, and then from time to time.
+pub fn look_again(record: &RehearsalStatus, now: Timestamp) -> Option<Timestamp> {
     match record.phase {
-        RehearsalPhase::Backup | RehearsalPhase::Restore => record.since.0.checked_add(DEADLINE).ok(),
-        RehearsalPhase::Migrate | RehearsalPhase::Done | RehearsalPhase::Failed | RehearsalPhase::Withdrawn => None,
+        RehearsalPhase::Backup | RehearsalPhase::Restore | RehearsalPhase::Migrate => {
+            let deadline = record.since.0.checked_add(DEADLINE).ok()?;
+            if deadline > now { Some(deadline) } else { now.checked_add(LONG).ok() }
+        }
+        RehearsalPhase::Done | RehearsalPhase::Failed | RehearsalPhase::Withdrawn => None,
     }
 }
 

@@ -108,13 +108,65 @@ fn what_does_not_end_is_given_up() {
     let begun = step(None, Some(&to_4()), &waits, 0).unwrap();
     let deadline = DEADLINE.as_secs();
     assert_eq!(step(Some(&begun), Some(&to_4()), &waits, deadline - 1), None);
-    assert_eq!(look_again(&begun), Some(at(deadline)));
+    assert_eq!(look_again(&begun, at(1)), Some(at(deadline)));
     assert_eq!(step(Some(&begun), Some(&to_4()), &waits, deadline).unwrap().phase, RehearsalPhase::Failed);
     let restoring = step(Some(&begun), Some(&to_4()), &Seen { is_restored: false, ..good() }, 5).unwrap();
     assert_eq!(
         step(Some(&restoring), Some(&to_4()), &waits, 5 + deadline).unwrap().message,
         "the backup was not restored in time"
     );
+}
+
+/// What leads on from every phase, as a table: nothing moves and time passes, a person takes it back, asks for another
+/// release, edits anything, and the instance itself goes on.
+#[test]
+fn from_every_phase_time_or_a_person_leads_on() {
+    let table = |record: &RehearsalStatus| {
+        let (idle, edited) = (Seen::default(), Wanted { generation: Some(2), ..to_4() });
+        let other = Wanted { release: "app-2", ..to_4() };
+        let follows = |wanted: Option<&Wanted<'_>>, current: &str, days: i64| {
+            let now = record.since.0 + SignedDuration::from_hours(24 * days);
+            next(Some(record), wanted, Some(current), &releases(), &idle, now).map(|after| after.phase)
+        };
+        [
+            follows(Some(&to_4()), "app-1", 1),
+            follows(None, "app-1", 0),
+            follows(Some(&other), "app-1", 0),
+            follows(Some(&edited), "app-1", 0),
+            follows(Some(&to_4()), "app-2", 0),
+        ]
+    };
+
+    let of_phase = |phase: RehearsalPhase| {
+        let ended = all(&good()).into_iter().find(|one| one.phase == phase);
+        ended.unwrap_or_else(|| entered(&all(&good())[0], phase, at(0), "why"))
+    };
+    let (anew, failed, withdrawn) =
+        (Some(RehearsalPhase::Backup), Some(RehearsalPhase::Failed), Some(RehearsalPhase::Withdrawn));
+    for phase in [RehearsalPhase::Backup, RehearsalPhase::Restore, RehearsalPhase::Migrate] {
+        assert_eq!(table(&of_phase(phase)), [failed, withdrawn, withdrawn, None, withdrawn], "{phase}");
+    }
+    for phase in [RehearsalPhase::Failed, RehearsalPhase::Withdrawn] {
+        assert_eq!(table(&of_phase(phase)), [None, None, anew, anew, None], "{phase}");
+    }
+    assert_eq!(table(&of_phase(RehearsalPhase::Done)), [None, None, anew, None, anew], "Done, for a week");
+}
+
+/// Its Job is there, and no controller says that it began or ended.
+#[test]
+fn a_migration_that_nobody_runs_is_given_up() {
+    let idle = Seen { migration: Migration::Running, ..good() };
+    let migrating = all(&idle).pop().unwrap();
+    assert_eq!(migrating.phase, RehearsalPhase::Migrate);
+
+    let begun = migrating.since.0;
+    let hour = SignedDuration::from_hours(1);
+    let follows = |now| next(Some(&migrating), Some(&to_4()), Some("app-1"), &releases(), &idle, now);
+    assert_eq!(look_again(&migrating, begun), Some(begun + DEADLINE));
+    assert_eq!(follows(begun + DEADLINE), None, "a Release allows an hour where it says nothing");
+    assert_eq!(look_again(&migrating, begun + DEADLINE), Some(begun + DEADLINE + LONG));
+    let after = follows(begun + DEADLINE + hour).unwrap();
+    assert_eq!((after.phase, &*after.message), (RehearsalPhase::Failed, "the migration did not end in time"));
 }
 
 #[test]

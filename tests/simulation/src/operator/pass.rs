@@ -245,7 +245,7 @@ fn one(
             let again = way.and_then(|way| look_again(&way, &view.terms, now));
             let again = if is_held { again.map(|at| at.max(now + HOLD_RETRY)) } else { again };
             let again = again.filter(|_| fault != Some(Fault::ForgetsDeadlines));
-            let rehearsed = rehearsed.as_ref().and_then(rehearsal::look_again);
+            let rehearsed = rehearsed.as_ref().and_then(|record| rehearsal::look_again(record, now));
             let aside = outcome.aside.is_some().then_some(ASIDE_RETRY);
             let until = |at: Timestamp| Duration::try_from(at.duration_since(now)).ok();
             let attested = instance::attested_from(instance, now).and_then(until);
