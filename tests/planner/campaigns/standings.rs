@@ -1,8 +1,8 @@
 //! Where does a target stand?
 
 use super::{
-    application, at, by, campaign_object, campaign_of, decided, establishment, fleet, graph, instance, release_object,
-    runs, spec, stands, upgraded,
+    application, at, by, campaign_object, campaign_of, decided, establishment, fleet, graph, instance, merged,
+    release_object, runs, spec, stands, upgraded,
 };
 use gotocloud_api::upgrade::{Rollout, UpgradeStatus};
 use gotocloud_planner::{
@@ -182,6 +182,66 @@ fn one_that_was_long_not_ready_has_its_time_from_when_it_was_asked_on() {
 
     assert!(matches!(stands("2026-05-31T23:50:00Z"), Standing::Running { .. }), "it was asked ten minutes ago");
     assert!(matches!(stands("2026-05-31T23:40:00Z"), Standing::Failed(_)));
+}
+
+/// Before it was ready, or after, a person took it back, or further: no claim of that stage is answered any more.
+#[test]
+fn one_whose_stage_a_person_edited_since_is_not_waited_for() {
+    let promote = spec(&json!({"upgrade": null, "promote": {"stage": "PartialProduction"}}));
+    let claim = by("c", "PartialProduction");
+    let stands = |stage: &str, answered: Option<&Rollout>, owner: &str| {
+        let ready = json!({"type": "Ready", "status": "True", "reason": "AsDesired", "message": "",
+            "lastTransitionTime": "2026-05-31T20:00:00Z", "observedGeneration": 1});
+        let status = json!({"observedGeneration": 1, "stage": stage, "stageRollout": answered, "conditions": [ready]});
+        let one = instance("i", &json!({"release": "app-3", "stage": stage, "rollout": claim}), &status);
+        stands(&promote, "uid-c", &[], &one, Some(owner))
+    };
+
+    for answered in [None, Some(&claim)] {
+        assert_eq!(stands("Provisioned", answered, "kubectl"), Standing::Pinned("kubectl".into()));
+        assert_eq!(stands("Provisioned", answered, FIELD_MANAGER), Standing::Pinned("somebody".into()));
+    }
+    assert_eq!(stands("FullProduction", None, "kubectl"), Standing::Unneeded);
+    assert_eq!(stands("FullProduction", Some(&claim), "kubectl"), Standing::Done);
+    assert_eq!(stands("PartialProduction", None, FIELD_MANAGER), Standing::Running { untouched: false });
+    assert_eq!(stands("PartialProduction", Some(&claim), FIELD_MANAGER), Standing::Done);
+}
+
+/// What leads on from each state of a target that is made or promoted: time, a further attempt, or that it gets ready.
+#[test]
+fn from_every_state_of_what_is_made_or_promoted_something_leads_on() {
+    let condition = |kind: &str, status: &str, reason: &str, since: &str| {
+        json!({"type": kind, "status": status, "reason": reason, "message": "why", "lastTransitionTime": since,
+            "observedGeneration": 1})
+    };
+    let (now, long_ago) = ("2026-06-01T00:00:00Z", "2026-05-31T20:00:00Z");
+    let starting = |since: &str| json!([condition("Ready", "False", "PodsStarting", since)]);
+    let stalled = json!([condition("Stalled", "True", "QuotaTooSmall", now)]);
+    let away = json!([condition("Ready", "False", "ApiUnavailable", long_ago)]);
+    let ready = json!([condition("Ready", "True", "AsDesired", now)]);
+
+    for action in [json!({"provision": {"release": "app-3"}}), json!({"promote": {"stage": "FullProduction"}})] {
+        let wants = if action["promote"].is_null() { "app-3" } else { "FullProduction" };
+        let stands = |conditions: &Value, attempts: u32| {
+            let asked = merged(json!({"upgrade": null, "retryFailed": attempts - 1}), &action);
+            let claim = by("c", wants);
+            let status = json!({"observedGeneration": 1, "stage": "FullProduction", "conditions": conditions,
+                "stageRollout": (*conditions == ready).then_some(&claim)});
+            let place = json!({"release": "app-3", "stage": "FullProduction", "rollout": claim});
+            stands(&spec(&asked), "uid-c", &[], &instance("i", &place, &status), Some(FIELD_MANAGER))
+        };
+
+        let running = Standing::Running { untouched: false };
+        assert_eq!(
+            [stands(&json!([]), 1), stands(&starting(now), 1), stands(&away, 1)],
+            [(); 3].map(|()| running.clone())
+        );
+        assert_eq!(stands(&ready, 1), Standing::Done, "it gets ready");
+        for conditions in [&starting(long_ago), &stalled] {
+            assert!(matches!(stands(conditions, 1), Standing::Failed(_)), "{conditions}");
+            assert_eq!(stands(conditions, 2), Standing::Pending, "a person asks for another attempt");
+        }
+    }
 }
 
 /// Made or promoted, and its pods never come.

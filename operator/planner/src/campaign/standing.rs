@@ -308,8 +308,12 @@ fn promoted(asker: Asker<'_>, name: &str, instance: &Instance, stage: Stage, own
     if let Some(rollout) = ours(asker, instance) {
         let has_answered =
             instance.status.as_ref().is_some_and(|status| status.stage_rollout.as_ref() == Some(rollout));
+        let editor = owner.filter(|owner| *owner != super::FIELD_MANAGER).unwrap_or("somebody");
         return match stall(instance).or_else(|| overdue(asker, instance)) {
             _ if has_answered && is_there => Standing::Done,
+            // Somebody set it to something else since, and nobody answers the claim any more.
+            _ if instance.spec.stage > stage => Standing::Unneeded,
+            _ if instance.spec.stage < stage => Standing::Pinned(editor.into()),
             Some(_) if rollout.attempt < attempt(asker.spec, name) => Standing::Pending,
             Some(why) => Standing::Failed(why.into()),
             None => Standing::Running { untouched: false },
