@@ -11,40 +11,26 @@
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)] // A test fails by panicking.
 
+#[path = "../common/exploring.rs"]
+mod exploring;
 #[allow(dead_code)] // The suite asks more of them.
 #[path = "../../../../tests/planner/support/fixtures.rs"]
 mod fixtures;
 mod pass;
+#[path = "../common/print.rs"]
+mod print;
 mod world;
 
-use stateright::{Checker as _, HasDiscoveries, Model};
+use exploring::Found;
 use world::{Edit, Fault, Left, World};
 
-/// Goes through all states, or until that law is seen to be broken. Gives how many there are, and the laws that do not hold.
-fn explore(world: World, until: Option<&'static str>) -> (usize, Vec<&'static str>) {
-    let name = world.name;
-    let begun = std::time::Instant::now();
-    let enough = until.map_or(HasDiscoveries::All, |law| HasDiscoveries::AnyOf([law].into()));
-    let checker = world.checker().threads(2).finish_when(enough).spawn_bfs().join();
-
-    let states = checker.unique_state_count();
-    let mut broken: Vec<_> = checker.discoveries().into_keys().filter(|law| *law != world::ARRIVES).collect();
-    if until.is_none() && !checker.discoveries().contains_key(world::ARRIVES) {
-        broken.push(world::ARRIVES);
-    }
-
-    println!("{name}: {states} states in {:.1?}, broken: {broken:?}", begun.elapsed());
-    for (law, path) in checker.discoveries().into_iter().filter(|(law, _)| broken.contains(law)) {
-        let events: Vec<String> = path.into_actions().iter().map(|event| format!("{event:?}")).collect();
-        println!("  {law}: {}", events.join(", "));
-    }
-    (states, broken)
+/// Goes through all states, or until that law is seen to be broken.
+fn explore(world: World, until: Option<&'static str>) -> Found {
+    exploring::explore(world.name, world, until, Some(world::ARRIVES), |_| String::new())
 }
 
 fn all_holds(world: World, at_least: usize) {
-    let (states, broken) = explore(world, None);
-    assert_eq!(broken, Vec::<&str>::new());
-    assert!(states >= at_least, "only {states} states: the model has become too small");
+    exploring::all_holds(explore(world, None), at_least);
 }
 
 #[test]

@@ -1,6 +1,9 @@
 //! What a process of the operator sees, plans and writes about the instance.
 
-use crate::world::{Fault, Life, OWNED, State, Stored, Thing, Things, World, print_of};
+use crate::{
+    print::print_of,
+    world::{Fault, Life, OWNED, State, Stored, Thing, Things, World},
+};
 use gotocloud_api::{Instance, Release, conditions::Reason, names};
 use gotocloud_planner::{
     Kind, ObjectKey, Snapshot, Step, Verdict, fingerprint, inputs,

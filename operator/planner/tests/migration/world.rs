@@ -3,6 +3,7 @@
 use crate::{
     fixtures,
     pass::{How, Passed, Process},
+    print::print_of,
 };
 use gotocloud_api::{Application, Establishment, Instance, Platform, Release, Stage, names};
 use gotocloud_planner::{Kind, ObjectKey, health::Health, snapshot::OperatorIdentity};
@@ -12,7 +13,7 @@ use stateright::{Model, Property};
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     fmt,
-    hash::{DefaultHasher, Hash, Hasher},
+    hash::{Hash, Hasher},
     sync::{Arc, Mutex},
 };
 
@@ -522,12 +523,6 @@ impl Thing {
             Life::Failed => Health::Failed("it ended with 3".into()),
         }
     }
-}
-
-pub fn print_of(what: &(impl Hash + ?Sized)) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    what.hash(&mut hasher);
-    hasher.finish()
 }
 
 impl PartialEq for Stored {

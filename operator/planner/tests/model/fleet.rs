@@ -4,9 +4,10 @@ use crate::{
     hub::{Hub, Other, PERSON, apply},
     instances, laws,
     people::Edit,
+    print::print_of,
     process::{Answer, Note, Process, Turn, What, Work},
     rest,
-    stored::{Stored, print_of},
+    stored::Stored,
 };
 use gotocloud_api::{Application, Campaign, Instance, campaign::CampaignState, upgrade::UpgradePhase};
 use gotocloud_planner::campaign::engine::Outcome;

@@ -17,45 +17,36 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)] // A test fails by panicking.
 
 mod configurations;
+#[path = "../common/exploring.rs"]
+mod exploring;
 mod fleet;
 mod hub;
 mod instances;
 mod laws;
 mod people;
+#[path = "../common/print.rs"]
+mod print;
 mod process;
 mod rest;
 mod stored;
 
+use exploring::Found;
 use fleet::{Fault, Fleet, Left};
 use gotocloud_api::{CampaignSpec, Instance};
 use people::Edit;
 use serde_json::json;
-use stateright::{Checker as _, HasDiscoveries, Model};
 
-/// Goes through all states, or until that law is seen to be broken. Gives how many there are, and the laws that do not hold.
-fn explore(fleet: Fleet, until: Option<&'static str>) -> (usize, Vec<&'static str>) {
-    let name = fleet.name;
-    let begun = std::time::Instant::now();
-    let enough = until.map_or(HasDiscoveries::All, |law| HasDiscoveries::AnyOf([law].into()));
-    let checker = fleet.checker().threads(2).finish_when(enough).spawn_bfs().join();
-    let states = checker.unique_state_count();
-    let mut broken: Vec<_> = checker.discoveries().into_keys().filter(|law| *law != laws::COMPLETES).collect();
-    if !checker.discoveries().contains_key(laws::COMPLETES) && checker.model().fault.is_none() {
-        broken.push(laws::COMPLETES);
-    }
-    let (looks, pieces) = checker.model().sizes();
-    println!("{name}: {states} states in {:.1?}, {looks} looks, {pieces} to rest, broken: {broken:?}", begun.elapsed());
-    for (law, path) in checker.discoveries().into_iter().filter(|(law, _)| broken.contains(law)) {
-        let events: Vec<String> = path.into_actions().iter().map(|event| format!("{event:?}")).collect();
-        println!("  {law}: {}", events.join(", "));
-    }
-    (states, broken)
+/// Goes through all states, or until that law is seen to be broken.
+fn explore(fleet: Fleet, until: Option<&'static str>) -> Found {
+    let sizes = |fleet: &Fleet| {
+        let (looks, pieces) = fleet.sizes();
+        format!("{looks} looks, {pieces} to rest, ")
+    };
+    exploring::explore(fleet.name, fleet, until, Some(laws::COMPLETES), sizes)
 }
 
 fn all_holds(fleet: Fleet, at_least: usize) {
-    let (states, broken) = explore(fleet, None);
-    assert_eq!(broken, Vec::<&str>::new());
-    assert!(states >= at_least, "only {states} states: the model has become too small");
+    exploring::all_holds(explore(fleet, None), at_least);
 }
 
 fn of_campaign(edits: &[fn(&mut CampaignSpec)]) -> Vec<Edit> {

@@ -4,7 +4,7 @@ use crate::{
     fleet::{Fault, Fleet},
     hub::{Hub, Other, Sight},
     laws,
-    stored::print_of,
+    print::print_of,
 };
 use gotocloud_api::CampaignStatus;
 use gotocloud_planner::campaign::{

@@ -7,8 +7,8 @@
 use crate::{
     fleet::{Fleet, How, Left, State, start},
     laws::is_to_go_back,
+    print::print_of,
     process::{Process, What},
-    stored::print_of,
 };
 use gotocloud_api::{Campaign, CampaignStatus, campaign::CampaignPhase, upgrade::UpgradePhase};
 use gotocloud_planner::campaign::{Board, Standing, claims::is_over, engine::what_decides};

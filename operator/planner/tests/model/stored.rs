@@ -1,12 +1,13 @@
 //! Objects as an API server stores them.
 
+use crate::print::print_of;
 use gotocloud_api::{Campaign, CampaignSpec, CampaignStatus, Instance};
 use gotocloud_planner::campaign::engine::what_decides;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde::Serialize;
 use std::{
     fmt::{self, Debug},
-    hash::{DefaultHasher, Hash, Hasher},
+    hash::{Hash, Hasher},
     ops::Deref,
     sync::Arc,
 };
@@ -76,13 +77,6 @@ impl Stored<Instance> {
         }
         Self::new(instance)
     }
-}
-
-/// A number for anything that can be hashed.
-pub fn print_of(what: &(impl Hash + ?Sized)) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    what.hash(&mut hasher);
-    hasher.finish()
 }
 
 impl<K> Deref for Stored<K> {

@@ -5,30 +5,20 @@
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)] // A test fails by panicking.
 
+#[path = "../common/exploring.rs"]
+mod exploring;
 mod fleet;
 
+use exploring::Found;
 use fleet::{Fault, Fleet};
-use stateright::{Checker as _, Model};
 
-/// Goes through all states. Gives how many there are, and the properties that do not hold.
-fn explore(fleet: Fleet) -> (usize, Vec<&'static str>) {
-    let name = fleet.name;
-    let checker = fleet.checker().threads(2).spawn_bfs().join();
-    let states = checker.unique_state_count();
-    let broken: Vec<_> = checker.discoveries().into_keys().collect();
-    println!("{name}: {states} states, broken: {broken:?}");
-    for (property, path) in checker.discoveries() {
-        let last = path.last_state().clone();
-        let events: Vec<String> = path.into_actions().iter().map(|event| format!("{event:?}")).collect();
-        println!("  {property}: {}\n    {last:?}", events.join(", "));
-    }
-    (states, broken)
+/// Goes through all states.
+fn explore(fleet: Fleet) -> Found {
+    exploring::explore(fleet.name, fleet, None, None, |_| String::new())
 }
 
 fn all_holds(fleet: Fleet, at_least: usize) {
-    let (states, broken) = explore(fleet);
-    assert_eq!(broken, Vec::<&str>::new());
-    assert!(states >= at_least, "only {states} states: the model has become too small");
+    exploring::all_holds(explore(fleet), at_least);
 }
 
 #[test]
