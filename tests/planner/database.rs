@@ -5,7 +5,11 @@ use gotocloud_api::{
     conditions::{ConditionType, Reason},
     names,
 };
-use gotocloud_planner::{Kind, ObjectKey, Step, Verdict, instance::Failure, retry::ErrorClass};
+use gotocloud_planner::{
+    Kind, ObjectKey, Step, Verdict,
+    instance::{self, Failure},
+    retry::ErrorClass,
+};
 
 fn key() -> ObjectKey {
     ObjectKey::new(Kind::Cluster, fixtures::NAMESPACE, "database")
@@ -52,6 +56,32 @@ fn a_database_that_is_gone_is_told_with_both_ways_on_and_is_not_made_anew() {
         }
         assert!(world.round().is_silent(), "told once");
     }
+}
+
+#[test]
+fn credentials_that_are_lost_are_told_until_they_are_back() {
+    let mut world = World::full().at_rest();
+    world.lost_credentials = Some("the Secret is gone".into());
+    world.run();
+    for part in [ConditionType::Ready, ConditionType::DatabaseReady] {
+        assert_eq!(world.condition(part), "False DatabaseSecretInvalid");
+    }
+    assert_eq!(world.condition(ConditionType::Stalled), "True DatabaseSecretInvalid");
+    assert_eq!(world.condition(ConditionType::WorkloadReady), "True AsDesired", "its pods run on");
+    assert_eq!(instance::told_lost_credentials(world.one()), Some("the Secret is gone"));
+
+    world.lost_credentials = None;
+    world.run();
+    assert_eq!(world.condition(ConditionType::Ready), "True AsDesired");
+    assert_eq!(instance::told_lost_credentials(world.one()), None);
+}
+
+#[test]
+fn credentials_are_looked_at_where_cloudnativepg_keeps_them_and_the_instance_ran() {
+    let secret = ObjectKey::new(Kind::Secret, fixtures::NAMESPACE, "database-app");
+    assert_eq!(instance::kept_credentials(World::full().at_rest().one()), Some(secret));
+    assert_eq!(instance::kept_credentials(World::full().one()), None);
+    assert_eq!(instance::kept_credentials(World::plain().at_rest().one()), None);
 }
 
 #[test]

@@ -232,6 +232,12 @@ impl Executor {
         }
     }
 
+    /// Why new pods do not start with the credentials in that Secret; `None` if they do.
+    pub async fn lost_credentials(&self, key: &ObjectKey) -> Result<Option<String>, Failure> {
+        let content = self.secret(key).await?.map(|secret| text(&secret)).unwrap_or_default();
+        Ok(database::lost_credentials(key, &content))
+    }
+
     /// The password in the instance's Secret; `None` if there is none.
     async fn password(&self, request: &DatabaseRequest) -> Result<Option<String>, Failure> {
         let (namespace, name) = &request.secret;

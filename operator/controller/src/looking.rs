@@ -1,15 +1,16 @@
-//! Is the database of each instance on a server still what it was?
+//! Is the database of each instance still what it was, and are its credentials there?
 //!
 //! Nothing watches a database server, so each is looked at again and again: by one connection for all its databases, and
-//! by a login of each role with the password that its pods have. Nothing is written. What is no longer as it was made
-//! sure of is made sure of again by the instance's own pass, which puts it right or says what is amiss.
+//! by a login of each role with the password that its pods have. Nor does anything watch the Secrets that `CloudNativePG`
+//! keeps: each is read. Nothing is written. What is no longer as it was made sure of is made sure of again by the
+//! instance's own pass, which puts it right or says what is amiss.
 
-use crate::{children::InstanceRef, reconcile::Context};
+use crate::{catalogue::reference, children::InstanceRef, reconcile::Context};
 use futures::{StreamExt as _, stream};
 use gotocloud_api::conditions::Reason;
 use gotocloud_planner::{
     database::{Assured, is_as_assured},
-    instance::Failure,
+    instance::{Failure, kept_credentials},
     plan::DatabaseRequest,
 };
 use std::{
@@ -28,6 +29,8 @@ const EVERY: Duration = Duration::from_secs(45);
 const SECOND_TRY: Duration = Duration::from_secs(11);
 /// How many roles log in to one server at a time.
 const LOGINS: usize = 2;
+/// How many Secrets are read at a time.
+const SECRETS: usize = 2;
 
 /// A database that was made sure of, and whose it is.
 type Known = (InstanceRef, DatabaseRequest, Assured);
@@ -36,6 +39,7 @@ type Known = (InstanceRef, DatabaseRequest, Assured);
 pub async fn run(context: Arc<Context>, doubted: UnboundedSender<InstanceRef>) {
     let mut looks = JoinSet::new();
     let mut under_way: HashMap<(String, u16, String), AbortHandle> = HashMap::new();
+    let mut reading: Option<AbortHandle> = None;
     loop {
         tokio::time::sleep(EVERY).await;
         while looks.try_join_next().is_some() {}
@@ -52,6 +56,9 @@ pub async fn run(context: Arc<Context>, doubted: UnboundedSender<InstanceRef>) {
             under_way
                 .entry(server)
                 .or_insert_with(|| looks.spawn(look(Arc::clone(&context), databases, doubted.clone())));
+        }
+        if reading.as_ref().is_none_or(AbortHandle::is_finished) {
+            reading = Some(looks.spawn(look_at_credentials(Arc::clone(&context), doubted.clone())));
         }
     }
 }
@@ -78,6 +85,22 @@ async fn look(context: Arc<Context>, databases: Vec<Known>, doubted: UnboundedSe
             if context.executor.password_fits(&known.1).await == Some(false) {
                 doubt(&context, &known, &doubted);
             }
+        })
+        .await;
+}
+
+/// Looks at the credentials that `CloudNativePG` keeps.
+async fn look_at_credentials(context: Arc<Context>, doubted: UnboundedSender<InstanceRef>) {
+    let instances = context.catalogue.instances.state().into_iter();
+    let kept = instances.filter_map(|instance| Some((reference(&instance), kept_credentials(&instance)?)));
+    stream::iter(kept)
+        .for_each_concurrent(SECRETS, async |(who, secret)| {
+            // Where the API server does not answer, what was known holds.
+            let Ok(Some(lost)) = context.executor.lost_credentials(&secret).await else { return };
+            tracing::info!(instance = %who, lost, "the credentials are looked at again");
+            context.doubt_credentials(&who);
+            // Nobody listens any more only while the process ends.
+            let _ = doubted.send(who);
         })
         .await;
 }

@@ -45,6 +45,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+/// How often it is looked whether lost credentials are back.
+const CREDENTIALS_RETRY: Duration = Duration::from_secs(15);
 /// How often what failed of a rehearsal is tried again.
 const ASIDE_RETRY: Duration = Duration::from_secs(15);
 /// How soon an Instance that changed while it was worked on is looked at anew, if no watch shows the change sooner.
@@ -96,6 +98,8 @@ pub struct Memory {
 struct Recollection {
     /// The database that was made sure of, as it was asked for.
     database_assured: Option<(DatabaseRequest, Assured)>,
+    /// Were its credentials seen to be lost?
+    credentials_doubted: bool,
     attempts: u32,
     /// The Instance as this process last wrote it, until the watch shows it.
     written: Option<Arc<Instance>>,
@@ -199,6 +203,27 @@ impl Context {
         }
     }
 
+    /// Notes that the credentials of an Instance were seen to be lost.
+    pub fn doubt_credentials(&self, who: &InstanceRef) {
+        if let Some(one) = self.memory().by_instance.get_mut(who) {
+            one.credentials_doubted = true;
+        }
+    }
+
+    /// Why new pods of the Instance do not start with its credentials, looked up where that is in doubt.
+    async fn lost_credentials(&self, who: &InstanceRef, instance: &Instance) -> Option<String> {
+        let is_doubted =
+            self.memory().by_instance.get_mut(who).is_some_and(|one| std::mem::take(&mut one.credentials_doubted));
+        let told = instance::told_lost_credentials(instance);
+        let secret = instance::kept_credentials(instance).filter(|_| is_doubted || told.is_some())?;
+
+        match self.executor.lost_credentials(&secret).await {
+            Ok(lost) => lost,
+            // What was told holds: the right to read it may be what this pass gives back.
+            Err(_) => told.map(str::to_owned),
+        }
+    }
+
     /// Forgets an Instance that is gone.
     pub fn forget(&self, who: &InstanceRef) {
         let now = Timestamp::now();
@@ -270,6 +295,7 @@ async fn pass(context: &Context, who: &InstanceRef, instance: Arc<Instance>) -> 
     let assured = assured.map(|(_, assured)| assured);
     let mut observation = observe(context, Arc::clone(&instance));
     (observation.migration_log, observation.rehearsal_log) = logs(context, who, &instance).await;
+    observation.lost_credentials = context.lost_credentials(who, &instance).await;
     if observation.asks_for_quiet() {
         observation.writers = Some(context.executor.writers(&names::workload_namespace(&who.name)).await?);
     }
@@ -350,8 +376,10 @@ async fn pass(context: &Context, who: &InstanceRef, instance: Arc<Instance>) -> 
                 let until = |at: Timestamp| Duration::try_from(at.duration_since(now)).ok();
                 let attested = instance::attested_from(&instance, now).and_then(until);
                 let writers = plan.writers.is_some().then_some(WRITERS_RETRY);
+                let credentials = observation.lost_credentials.is_some().then_some(CREDENTIALS_RETRY);
                 let rehearsed = rehearsed.and_then(until);
-                [untold, again.and_then(until), attested, rehearsed, aside, writers].into_iter().flatten().min()
+                let all = [untold, again.and_then(until), attested, rehearsed, aside, writers, credentials];
+                all.into_iter().flatten().min()
             }
             Removal::Settling => Some(Duration::try_from(SETTLE).unwrap_or(HELD_RETRY)),
             Removal::Held { .. } => Some(HELD_RETRY),

@@ -50,6 +50,8 @@ pub struct Observation {
     pub gates: Gates,
     /// Names of the pods that can write to its data; `None` if nobody looked.
     pub writers: Option<Vec<String>>,
+    /// Why new pods do not start with the credentials that `CloudNativePG` keeps; `None` if nobody looked.
+    pub lost_credentials: Option<String>,
     /// The end of the log of a migration that failed.
     pub migration_log: String,
     /// The end of the log of a rehearsed migration that failed.
@@ -103,6 +105,7 @@ impl Observation {
             terms,
             gates,
             writers: None,
+            lost_credentials: None,
             migration_log: String::new(),
             rehearsal_log: String::new(),
             instance,
@@ -144,6 +147,7 @@ impl Observation {
             served: sight.served,
             pinned: sight.pinned,
             database_assured: sight.database_assured,
+            lost_credentials: self.lost_credentials.clone(),
             operator: sight.operator,
         }
     }

@@ -45,6 +45,9 @@ pub struct Snapshot<'a> {
     pub pinned: Option<Pinned>,
     /// The database on a server that this process made sure of, if it did.
     pub database_assured: Option<&'a Assured>,
+    /// Why new pods do not start with the credentials that `CloudNativePG` keeps. `None` if they do, and if nobody
+    /// looked: it is asked only where that is in doubt.
+    pub lost_credentials: Option<String>,
     /// Who the operator is.
     pub operator: &'a OperatorIdentity,
 }

@@ -4,13 +4,16 @@
 
 use gotocloud_integration::{
     Fleet, HUB, INSTANCES, NAMESPACES, condition, eventually, fleet_tests,
-    objects::{APP, establishment, instance},
+    objects::{APP, CNPG, establishment, instance, with},
 };
 use serde_json::{Value, json};
 use std::time::Duration;
 
 /// Within how long what changed on a server is told: it is looked at every 45 s, and a busy machine is given time.
 const SEEN: Duration = Duration::from_secs(90);
+
+/// Those on the Platform with `CloudNativePG`: of one the Secret is emptied, of the other it is deleted.
+const ON_CNPG: [&str; 2] = ["emptied", "bereft"];
 
 /// An Instance for an Establishment of its own name, which is made.
 fn own(fleet: &Fleet, name: &str) -> Value {
@@ -43,7 +46,9 @@ fn told(fleet: &Fleet, name: &str, reason: &str) -> String {
 
 fn what_is_made_bears_the_mark_of_this_installation(fleet: &mut Fleet) {
     let names = ["marked", "twin", "gone", "locked-out", "messy"];
-    let all: Vec<Value> = names.iter().map(|name| own(fleet, name)).collect();
+    let mut all: Vec<Value> = names.iter().map(|name| own(fleet, name)).collect();
+    let on_cnpg = json!({"spec": {"platform": CNPG}});
+    all.extend(ON_CNPG.map(|name| with(own(fleet, name), on_cnpg.clone())));
     fleet.provision(&all);
 
     let installation = fleet.get(NAMESPACES, "", "kube-system").unwrap()["metadata"]["uid"].clone();
@@ -88,6 +93,10 @@ fn what_becomes_of_databases_behind_its_back_is_seen_within_a_minute(fleet: &mut
     fleet.sql(&format!("COMMENT ON ROLE twin IS '{foreign}'; COMMENT ON DATABASE twin IS '{foreign}'")).unwrap();
     fleet.sql("DROP DATABASE gone WITH (FORCE)").unwrap();
     fleet.sql("ALTER ROLE locked_out PASSWORD 'changed'").unwrap();
+    let secret = |name: &str| fleet.get("v1/secrets", &format!("gtc-{name}"), "database-app").unwrap();
+    let mut as_they_were = ON_CNPG.map(secret);
+    fleet.patch("v1/secrets", "gtc-emptied", "database-app", &json!({"data": {"password": ""}})).unwrap();
+    fleet.delete("v1/secrets", "gtc-bereft", "database-app").unwrap();
 
     let message = told(fleet, "twin", "DatabaseRefused");
     assert!(message.contains("installation=another-"), "{message}");
@@ -101,6 +110,19 @@ fn what_becomes_of_databases_behind_its_back_is_seen_within_a_minute(fleet: &mut
     });
     fleet.ready("locked-out");
     fleet.ready("marked");
+
+    for (name, secret) in ON_CNPG.iter().zip(&mut as_they_were) {
+        let message = told(fleet, name, "DatabaseSecretInvalid");
+        assert!(message.contains(&format!("Secret gtc-{name}/database-app")), "{message}");
+        assert_eq!(condition(&fleet.instance(name), "Ready").unwrap().status, "False");
+        for field in ["managedFields", "resourceVersion", "uid"] {
+            secret["metadata"].as_object_mut().unwrap().remove(field);
+        }
+        fleet.apply(secret).unwrap();
+    }
+    for name in ON_CNPG {
+        fleet.ready(name);
+    }
 }
 
 fn an_empty_database_is_made_where_a_person_asks_for_it(fleet: &mut Fleet) {

@@ -386,7 +386,7 @@ fn at_rest_nothing_is_written_and_nothing_listed(fleet: &mut Fleet) {
     let asked = fleet.asked_since(since);
     println!("  in 15 s at rest: {asked:?}");
     assert_eq!((asked.writes, asked.lists), (0, 0), "{asked:?}");
-    // Once a minute the administrator's Secret and that of each instance on a database server, whose login is tried.
+    // Once a minute the administrator's Secret and that of each instance, whose login is tried on a database server.
     let secrets = 1 + fleet.list(INSTANCES, "", "").len();
     assert!(
         asked.gets <= asked.lease_writes + 1 + u64::try_from(secrets).unwrap(),

@@ -34,6 +34,7 @@ impl View {
         observation.terms = world.terms.clone();
         observation.writers = Some(world.cluster.terminating.clone());
         observation.rehearsal_log = "the end".into();
+        observation.lost_credentials.clone_from(&world.lost_credentials);
 
         Self { observation, served: world.served.clone(), operator: world.operator.clone() }
     }

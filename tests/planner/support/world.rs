@@ -47,6 +47,8 @@ pub struct World {
     pub namespaces_linger: bool,
     /// Are neighbours listed the other way round?
     pub is_reversed: bool,
+    /// Why new pods do not start with their credentials.
+    pub lost_credentials: Option<String>,
     /// How carefully a way to another release is gone, and what gates say.
     pub terms: Terms,
     pub gates: Gates,
@@ -119,6 +121,7 @@ impl World {
             dies_after: None,
             namespaces_linger: false,
             is_reversed: false,
+            lost_credentials: None,
             memory: Memory::default(),
         };
         world.add(fixtures::instance("app-a"));

@@ -19,10 +19,11 @@ pub use identity::{Identity, Whose, whose};
 
 use crate::{
     instance::Failure,
+    objects::ObjectKey,
     plan::{DatabaseRequest, Refusal},
     retry::ErrorClass,
 };
-use gotocloud_api::{conditions::Reason, names};
+use gotocloud_api::{conditions::Reason, names, release::DatabaseField};
 use std::collections::BTreeMap;
 
 /// What a server says of one name.
@@ -175,6 +176,19 @@ pub fn no_password(request: &DatabaseRequest) -> Failure {
              password, and then the pods"
         ),
     }
+}
+
+/// Why new pods do not start with what the Secret `key` holds, which `CloudNativePG` keeps; `None` if they do.
+pub fn lost_credentials(key: &ObjectKey, content: &BTreeMap<String, String>) -> Option<String> {
+    use DatabaseField::{Host, Name, Password, Port, Uri, User};
+    let is_lost = |field: &DatabaseField| content.get(field.secret_key()).is_none_or(String::is_empty);
+    let lost = [Host, Port, Name, User, Password, Uri].into_iter().find(is_lost)?;
+
+    Some(format!(
+        "the {key}, with the credentials of its database, is gone or holds no {}: its pods run on, but new ones do not \
+         start; bring it back, or delete it, and CloudNativePG makes one with a new password, and then restart the pods",
+        lost.secret_key()
+    ))
 }
 
 /// May the administrator's credentials be shown to the server of the request? A Secret that says for which it is, by

@@ -1,4 +1,5 @@
 use super::*;
+use crate::objects::Kind;
 
 fn identity() -> Identity {
     Identity {
@@ -227,6 +228,18 @@ fn an_instance_that_ran_and_whose_password_is_gone_says_so() {
     let told = no_password(&known());
     assert_eq!((told.reason, told.class), (Reason::DatabaseSecretInvalid, ErrorClass::Refused));
     assert!(told.message.contains("Secret gtc-app-a/database-app"), "{}", told.message);
+}
+
+#[test]
+fn a_secret_of_cloudnativepg_that_is_gone_or_lacks_what_pods_read_is_lost() {
+    let key = ObjectKey::new(Kind::Secret, "gtc-app-a", "database-app");
+    let keys = ["host", "port", "dbname", "username", "password", "uri"];
+    let mut content: BTreeMap<String, String> = keys.map(|key| (key.to_owned(), "x".to_owned())).into();
+    assert_eq!(lost_credentials(&key, &content), None);
+    content.insert("password".to_owned(), String::new());
+    let told = lost_credentials(&key, &content).unwrap();
+    assert!(told.contains("Secret gtc-app-a/database-app") && told.contains("holds no password"), "{told}");
+    assert!(lost_credentials(&key, &BTreeMap::new()).is_some());
 }
 
 #[test]

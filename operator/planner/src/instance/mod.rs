@@ -17,3 +17,5 @@ pub use on_the_way::attested_from;
 pub(crate) use planning::own_labels;
 pub use planning::{namespace_holder, plan};
 pub use report::{Failure, Outcome, Report, patience, report};
+pub use standing::told_lost_credentials;
+pub use steps::kept_credentials;

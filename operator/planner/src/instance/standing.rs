@@ -1,6 +1,9 @@
 //! How does an Instance stand, given what was planned, what came of it and what is seen?
 
-use super::{conditions::Judged, report::Outcome};
+use super::{
+    conditions::{Judged, find},
+    report::Outcome,
+};
 use crate::{
     health::Health,
     objects::{Kind, ObjectKey},
@@ -9,7 +12,10 @@ use crate::{
     retry::ErrorClass,
     snapshot::{Observed, Snapshot},
 };
-use gotocloud_api::conditions::{ConditionType, Reason};
+use gotocloud_api::{
+    Instance,
+    conditions::{ConditionType, Reason},
+};
 
 pub(super) fn judge(snapshot: &Snapshot<'_>, plan: &Plan<'_>, outcome: &Outcome) -> Vec<Judged> {
     use ConditionType::{Ready, Reconciling, Stalled};
@@ -56,7 +62,7 @@ fn held(wanted: usize, fleet: usize) -> String {
 }
 
 fn running(snapshot: &Snapshot<'_>, plan: &Plan<'_>, outcome: &Outcome) -> Vec<Judged> {
-    use ConditionType::{Ready, Reconciling};
+    use ConditionType::{Ready, Reconciling, Stalled};
     let parts = parts(snapshot, plan, outcome);
     let unready = parts.iter().find(|part| part.kind != ConditionType::UpToDate && part.status == Some(false));
     let settling = outcome.removal == Some(Removal::Settling);
@@ -68,10 +74,14 @@ fn running(snapshot: &Snapshot<'_>, plan: &Plan<'_>, outcome: &Outcome) -> Vec<J
                 Judged::new(Reconciling, true, Reason::Applying, message),
             ]
         }
-        (Some(part), _) => vec![
-            Judged::new(Ready, false, part.reason, part.message.clone()),
-            Judged::new(Reconciling, true, part.reason, part.message.clone()),
-        ],
+        (Some(part), _) => {
+            let hindered =
+                if snapshot.lost_credentials.as_ref() == Some(&part.message) { Stalled } else { Reconciling };
+            vec![
+                Judged::new(Ready, false, part.reason, part.message.clone()),
+                Judged::new(hindered, true, part.reason, part.message.clone()),
+            ]
+        }
         (None, _) if settling => {
             let message = "objects that are no longer wanted are being removed";
             vec![
@@ -106,6 +116,9 @@ pub(super) fn parts(snapshot: &Snapshot<'_>, plan: &Plan<'_>, outcome: &Outcome)
                 let unready = (!assured).then(|| "the database is being made".to_owned());
                 part(DatabaseReady, unready, Reason::DatabaseStarting)
             }
+            (None, _) if snapshot.lost_credentials.is_some() => {
+                part(DatabaseReady, snapshot.lost_credentials.clone(), Reason::DatabaseSecretInvalid)
+            }
             (None, _) => {
                 part(DatabaseReady, unready(snapshot, plan, outcome, &[Kind::Cluster]), Reason::DatabaseStarting)
             }
@@ -132,6 +145,14 @@ pub(super) fn parts(snapshot: &Snapshot<'_>, plan: &Plan<'_>, outcome: &Outcome)
     }
 
     parts
+}
+
+/// What the Instance's status says of lost credentials; `None` if it says nothing of them.
+pub fn told_lost_credentials(instance: &Instance) -> Option<&str> {
+    let status = instance.status.as_ref()?;
+    let told = find(&status.conditions, ConditionType::DatabaseReady)?;
+
+    (told.reason == Reason::DatabaseSecretInvalid.to_string()).then_some(told.message.as_str())
 }
 
 fn is_of_database(reason: Reason) -> bool {

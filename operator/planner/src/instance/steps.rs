@@ -9,6 +9,7 @@ use crate::{
     secrets::SecretRequest,
     snapshot::{Observed, Snapshot},
 };
+use gotocloud_api::Instance;
 use std::collections::BTreeSet;
 
 /// The steps that make objects, Secrets and the database as they should be; none for what is so already.
@@ -116,6 +117,17 @@ pub(super) fn unwanted<'s>(
 /// Is it the `CloudNativePG` Cluster with the instance's data?
 pub(super) fn is_its_database(key: &ObjectKey) -> bool {
     key.kind == Kind::Cluster && &*key.name == render::DATABASE_CLUSTER
+}
+
+/// The Secret in which `CloudNativePG` keeps the credentials of an instance that ran: nothing watches it. `None` where the
+/// database is elsewhere, and once the instance is being deleted.
+pub fn kept_credentials(instance: &Instance) -> Option<ObjectKey> {
+    let status = instance.status.as_ref().filter(|_| instance.metadata.deletion_timestamp.is_none())?;
+    status.release.as_ref()?;
+    let entries = status.inventory.as_ref()?.entries.iter();
+    let cluster = entries.filter_map(ObjectKey::from_entry).find(is_its_database)?;
+
+    Some(ObjectKey::new(Kind::Secret, &cluster.namespace, render::DATABASE_SECRET))
 }
 
 fn holds_data(key: &ObjectKey) -> bool {

@@ -81,6 +81,7 @@ impl<'w> View<'w> {
             served: &world.served,
             pinned,
             database_assured: None,
+            lost_credentials: None,
             operator: &world.operator,
             writers: Some(self.writers.clone()),
             way: Way {
