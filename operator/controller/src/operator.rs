@@ -219,7 +219,11 @@ impl Process {
             Cluster { client: self.client.clone(), children, metrics: self.metrics.clone(), guard: self.guard.clone() };
         Context {
             catalogue,
-            executor: Executor { cluster, servers: Servers::default(), namespace: config.namespace.clone() },
+            executor: Executor {
+                cluster,
+                servers: Servers::new(config.concurrency.into()),
+                namespace: config.namespace.clone(),
+            },
             served: RwLock::default(),
             operator: Arc::new(operator),
             removal_limit_percent: config.removal_limit_percent.into(),

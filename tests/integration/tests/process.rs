@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use std::{
     collections::{BTreeMap, BTreeSet},
     io::Read as _,
+    net::{Shutdown, TcpListener, TcpStream},
     path::PathBuf,
     process::{Command, Stdio},
     sync::OnceLock,
@@ -83,10 +84,14 @@ fn instances(fleet: &Fleet, prefix: &str, count: usize) -> (Vec<String>, Vec<Val
 }
 
 fn clear(fleet: &Fleet, names: &[String]) {
+    clear_on(fleet, objects::SERVER, names);
+}
+
+fn clear_on(fleet: &Fleet, platform: &str, names: &[String]) {
     // More of this fleet than may go without a person's word.
     let until = jiff::Timestamp::now() + jiff::SignedDuration::from_mins(5);
     let annotation = json!({names::ANNOTATION_ALLOW_REMOVALS_UNTIL: until.to_string()});
-    fleet.patch(PLATFORMS, "", objects::SERVER, &json!({"metadata": {"annotations": annotation}})).unwrap();
+    fleet.patch(PLATFORMS, "", platform, &json!({"metadata": {"annotations": annotation}})).unwrap();
     fleet.clear(&names.iter().map(String::as_str).collect::<Vec<_>>());
 }
 
@@ -382,7 +387,7 @@ type Case<'a> = (&'a [&'a str], Vec<(&'a str, &'a str)>, &'a str);
 fn a_wrong_configuration_ends_it_with_one_clear_sentence(fleet: &mut Fleet) {
     let kubeconfig = fleet.cluster().kubeconfig_path();
     let here = ("KUBECONFIG", kubeconfig.to_str().unwrap());
-    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let taken = taken.local_addr().unwrap().to_string();
     let cases: [Case<'_>; 8] = [
         (
@@ -533,6 +538,73 @@ fn a_leader_that_was_frozen_begins_no_write_when_it_wakes_and_goes_on_when_it_is
     clear(fleet, &names);
 }
 
+/// Hands every connection on to that server, until this process ends.
+fn forward(listener: TcpListener, server: (String, u16)) {
+    let pump = |mut from: TcpStream, mut to: TcpStream| {
+        std::thread::spawn(move || {
+            let _ = std::io::copy(&mut from, &mut to);
+            let _ = to.shutdown(Shutdown::Write);
+        });
+    };
+    std::thread::spawn(move || {
+        for client in listener.incoming().flatten() {
+            let server = TcpStream::connect(&server).unwrap();
+            pump(client.try_clone().unwrap(), server.try_clone().unwrap());
+            pump(server, client);
+        }
+    });
+}
+
+/// How long an edit may take, on a busy machine, where the database server of others hangs: it gives them up after 10 s.
+const PROMPT: Duration = Duration::from_secs(7);
+
+fn a_database_server_that_hangs_keeps_no_edit_elsewhere_waiting(fleet: &mut Fleet) {
+    without_its_own(fleet);
+    let operator = another(fleet, SECOND, &["--concurrency", "4"]);
+    operator.wait_until_acting().unwrap();
+    fleet.provision(&[objects::instance("first", objects::APP, objects::ETAB)]);
+
+    // The kernel takes every connection, and nobody answers on it.
+    let hanging = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut platform = fleet.installation.platform("hanging");
+    platform["spec"]["database"]["server"]["host"] = json!("127.0.0.1");
+    platform["spec"]["database"]["server"]["port"] = json!(hanging.local_addr().unwrap().port());
+    fleet.apply(&platform).unwrap();
+    let (names, all) = instances(fleet, "hanging", 8);
+    for instance in all {
+        fleet.apply(&objects::with(instance, json!({"spec": {"platform": "hanging"}}))).unwrap();
+    }
+    eventually(Duration::from_secs(10), "all of them wait for their database", || {
+        let waits = |name: &&String| !fleet.list("v1/secrets", &format!("gtc-{name}"), "").is_empty();
+        let waiting = names.iter().filter(waits).count();
+        if waiting >= 4 { Ok(()) } else { Err(waiting) }
+    });
+
+    // Now, when their turns are over, and when the server is tried again.
+    let mut took = Vec::new();
+    for at in 0..8 {
+        let (value, begun) = (format!("edit-{at}"), Instant::now());
+        fleet.edit("first", &json!({"spec": {"env": [{"name": "EDITED", "value": value}]}}));
+        eventually(Duration::from_mins(1), "the edit is carried out", || {
+            let maps = fleet.list("v1/configmaps", "gtc-first", "");
+            if maps.iter().any(|map| map["data"]["EDITED"] == value) { Ok(()) } else { Err("not yet") }
+        });
+        took.push(begun.elapsed());
+        std::thread::sleep(Duration::from_secs(3));
+    }
+    println!("  edits elsewhere took {took:.1?}");
+    assert!(took.iter().all(|took| *took < PROMPT), "{took:?}");
+    let told = gotocloud_integration::condition(&fleet.instance(&names[0]), "Ready").unwrap();
+    assert_eq!(told.reason, "DatabaseUnreachable", "{}", told.message);
+
+    // Their databases are deleted once it answers.
+    forward(hanging, (fleet.installation.postgres.host.clone(), fleet.installation.postgres.port));
+    clear_on(fleet, "hanging", &names);
+    assert_eq!(operator.terminate().unwrap(), Some(0));
+    fleet.installation.start_operator().unwrap();
+    until_unused(fleet, "hanging");
+}
+
 fn a_leader_that_cannot_renew_its_lease_stands_by_before_another_may_take_it_and_goes_on(fleet: &mut Fleet) {
     with_its_own(fleet);
     fleet.provision(&[objects::instance("first", objects::APP, objects::ETAB)]);
@@ -597,9 +669,13 @@ fn an_optional_api_that_cannot_be_listed_holds_up_only_what_needs_it(fleet: &mut
     fleet.patch(ROLES, "", "gotocloud-operator", &as_it_was).unwrap();
     fleet.ready(&names[1]);
     clear(fleet, &names);
-    // It counts its instances a moment later.
+    until_unused(fleet, "certified");
+}
+
+/// Deletes a Platform once no Instance is on it, which is counted a moment later.
+fn until_unused(fleet: &Fleet, platform: &str) {
     eventually(Duration::from_secs(15), "the platform is in use no more", || {
-        fleet.delete(PLATFORMS, "", "certified").map_err(|refused| format!("{refused:?}"))
+        fleet.delete(PLATFORMS, "", platform).map_err(|refused| format!("{refused:?}"))
     });
 }
 
@@ -621,6 +697,7 @@ fleet_tests!(
         every_line_of_its_log_is_json,
         a_wrong_configuration_ends_it_with_one_clear_sentence,
         a_leader_that_was_frozen_begins_no_write_when_it_wakes_and_goes_on_when_it_is_its_turn,
+        a_database_server_that_hangs_keeps_no_edit_elsewhere_waiting,
         a_leader_that_cannot_renew_its_lease_stands_by_before_another_may_take_it_and_goes_on,
         an_optional_api_that_cannot_be_listed_holds_up_only_what_needs_it,
         it_says_so_while_the_api_server_does_not_answer_and_removes_nothing,

@@ -24,14 +24,15 @@ use gotocloud_planner::{
 };
 use std::{
     collections::{BTreeMap, HashMap},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-/// Connections to one server at a time.
+/// Most connections to one server at a time.
 const CONNECTIONS: usize = 4;
-/// Longest wait for one of them: whoever waits keeps others from being worked on.
+/// Longest wait for one of them: whoever waits keeps others from being worked on. Where none comes, nobody else waits for
+/// as long.
 const TURN_TIMEOUT: Duration = Duration::from_secs(2);
 /// Longest wait for all that is asked over a connection. To make a database takes a second or two.
 const WORK_TIMEOUT: Duration = Duration::from_secs(30);
@@ -48,14 +49,24 @@ pub struct Administrator {
 }
 
 /// The database servers in use, by host and port. What one of them does or does not answer keeps nobody from another.
-#[derive(Default)]
-pub struct Servers(Mutex<HashMap<(String, u16), Arc<Server>>>);
+pub struct Servers {
+    turns: usize,
+    by_address: Mutex<HashMap<(String, u16), Arc<Server>>>,
+}
 
 /// One database server.
 struct Server {
     turns: Semaphore,
-    /// Why it did not answer, and when it is asked again; `None` while it answers.
-    down: Mutex<Option<(Instant, Failure)>>,
+    /// `None` while it answers.
+    down: Mutex<Option<Down>>,
+}
+
+/// A server that did not answer, or gave nobody a turn.
+struct Down {
+    why: Failure,
+    since: Instant,
+    /// When it is asked again.
+    until: Instant,
 }
 
 /// What to do with a database.
@@ -101,6 +112,11 @@ impl Operation<'_> {
 }
 
 impl Servers {
+    /// For an operator that works on that many Instances at once: no server has more than half of them wait for it.
+    pub fn new(concurrency: usize) -> Self {
+        Self { turns: CONNECTIONS.min(concurrency / 2).max(1), by_address: Mutex::default() }
+    }
+
     /// Carries out one operation.
     pub async fn carry_out(
         &self,
@@ -109,8 +125,8 @@ impl Servers {
         operation: Operation<'_>,
     ) -> Result<Carried, Failure> {
         let server = self.of(request);
-        let _turn = server.turn(request).await?;
         server.answers()?;
+        let _turn = server.turn(request).await?;
 
         let asked = async {
             let client = connection::administrate(request, administrator, "postgres").await?;
@@ -134,20 +150,23 @@ impl Servers {
     }
 
     fn of(&self, request: &DatabaseRequest) -> Arc<Server> {
-        let mut servers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let new = || Arc::new(Server { turns: Semaphore::new(CONNECTIONS), down: Mutex::default() });
+        let mut servers = self.by_address.lock().unwrap_or_else(PoisonError::into_inner);
+        let new = || Arc::new(Server { turns: Semaphore::new(self.turns), down: Mutex::default() });
         Arc::clone(servers.entry((request.host.clone(), request.port)).or_insert_with(new))
     }
 }
 
 impl Server {
+    fn down(&self) -> MutexGuard<'_, Option<Down>> {
+        self.down.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Refuses while the server is known not to answer. The first after that time tries it, for all others.
     fn answers(&self) -> Result<(), Failure> {
-        let mut down = self.down.lock().unwrap_or_else(PoisonError::into_inner);
-        match &mut *down {
-            Some((until, failure)) if Instant::now() < *until => Err(failure.clone()),
-            Some((until, _)) => {
-                *until = Instant::now() + DOWN_FOR;
+        match &mut *self.down() {
+            Some(down) if Instant::now() < down.until => Err(down.why.clone()),
+            Some(down) => {
+                down.until = Instant::now() + DOWN_FOR;
                 Ok(())
             }
             None => Ok(()),
@@ -157,17 +176,32 @@ impl Server {
     /// Notes whether the server answered.
     fn note(&self, failure: Option<&Failure>) {
         let silent = failure.filter(|failure| failure.reason == Reason::DatabaseUnreachable);
-        *self.down.lock().unwrap_or_else(PoisonError::into_inner) =
-            silent.map(|failure| (Instant::now() + DOWN_FOR, failure.clone()));
+        *self.down() = silent.map(|why| Down::now(why, DOWN_FOR));
     }
 
+    /// Waits for a turn; none comes if the server was found not to answer meanwhile.
     async fn turn(&self, request: &DatabaseRequest) -> Result<SemaphorePermit<'_>, Failure> {
-        let busy = || Failure {
-            class: ErrorClass::Momentary,
-            reason: Reason::DatabaseStarting,
-            message: format!("{}:{} is busy with other databases; it is tried again", request.host, request.port),
+        let begun = Instant::now();
+        let Ok(Ok(turn)) = tokio::time::timeout(TURN_TIMEOUT, self.turns.acquire()).await else {
+            let busy = Failure {
+                class: ErrorClass::Momentary,
+                reason: Reason::DatabaseStarting,
+                message: format!("{}:{} is busy with other databases; it is tried again", request.host, request.port),
+            };
+            *self.down() = Some(Down::now(&busy, TURN_TIMEOUT));
+            return Err(busy);
         };
-        let turn = tokio::time::timeout(TURN_TIMEOUT, self.turns.acquire()).await;
-        turn.map_err(|_| busy())?.map_err(|_| busy())
+
+        match &*self.down() {
+            Some(down) if down.since >= begun => Err(down.why.clone()),
+            Some(_) | None => Ok(turn),
+        }
+    }
+}
+
+impl Down {
+    fn now(why: &Failure, lasts: Duration) -> Self {
+        let since = Instant::now();
+        Self { why: why.clone(), since, until: since + lasts }
     }
 }

@@ -56,14 +56,14 @@ fn administrator(server: &PostgresServer) -> Administrator {
 
 async fn ensure(server: &PostgresServer, request: &DatabaseRequest, password: &str) -> Result<Assured, Failure> {
     let operation = Operation::Ensure { password };
-    match Servers::default().carry_out(request, &administrator(server), operation).await? {
+    match Servers::new(16).carry_out(request, &administrator(server), operation).await? {
         Carried::Assured(assured) => Ok(assured),
         other => panic!("{other:?}"),
     }
 }
 
 async fn take_away(server: &PostgresServer, request: &DatabaseRequest, operation: Operation<'_>) -> Option<String> {
-    match Servers::default().carry_out(request, &administrator(server), operation).await.unwrap() {
+    match Servers::new(16).carry_out(request, &administrator(server), operation).await.unwrap() {
         Carried::Left(left) => left,
         other => panic!("{other:?}"),
     }
@@ -72,7 +72,7 @@ async fn take_away(server: &PostgresServer, request: &DatabaseRequest, operation
 async fn seen(server: &PostgresServer, name: &str) -> Facts {
     let names = [name.to_owned()];
     let any = request(server, name, "any");
-    match Servers::default().carry_out(&any, &administrator(server), Operation::Look { names: &names }).await.unwrap() {
+    match Servers::new(16).carry_out(&any, &administrator(server), Operation::Look { names: &names }).await.unwrap() {
         Carried::Seen(mut facts) => facts.remove(name).unwrap(),
         other => panic!("{other:?}"),
     }
@@ -286,7 +286,7 @@ async fn a_password_that_somebody_changed_and_a_role_that_is_locked_are_seen() {
     let server = server();
     let tenant = request(&server, "locked_out", "one");
     ensure(&server, &tenant, "p").await.unwrap();
-    let fits = async || Servers::default().may_log_in(&tenant, "p").await;
+    let fits = async || Servers::new(16).may_log_in(&tenant, "p").await;
     assert_eq!(fits().await, Some(true));
     as_administrator(&server, "ALTER ROLE locked_out PASSWORD 'another'").await;
     assert_eq!(fits().await, Some(false));
@@ -341,7 +341,7 @@ async fn a_server_that_hangs_keeps_nobody_waiting_but_the_first() {
         }
     });
     let hanging = DatabaseRequest { port, ..request(&server, "hanging", "one") };
-    let servers = Servers::default();
+    let servers = Servers::new(16);
     let who = administrator(&server);
     let ask = async |request: &DatabaseRequest| {
         let begun = Instant::now();
@@ -359,6 +359,34 @@ async fn a_server_that_hangs_keeps_nobody_waiting_but_the_first() {
         let (reason, took) = ask(&hanging).await;
         assert_eq!(reason, Some(Reason::DatabaseUnreachable));
         assert!(took < Duration::from_millis(500), "{took:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_hangs_has_no_more_than_half_of_the_instances_wait_for_it() {
+    let server = server();
+    // The kernel takes every connection, and nobody answers on it.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let hanging = DatabaseRequest { port: silent.local_addr().unwrap().port(), ..request(&server, "hanging", "one") };
+    let servers = Servers::new(4);
+    let who = administrator(&server);
+    let ask = async || {
+        let begun = Instant::now();
+        let result = servers.carry_out(&hanging, &who, Operation::Ensure { password: "p" }).await;
+        (result.err().map(|failure| failure.reason), begun.elapsed())
+    };
+
+    tokio::select! {
+        _ = async { tokio::join!(ask(), ask()) } => panic!("nobody answers them so soon"),
+        () = async {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            let (reason, took) = ask().await;
+            assert_eq!(reason, Some(Reason::DatabaseStarting));
+            assert!(took < Duration::from_secs(4), "{took:?}");
+            let (reason, took) = ask().await;
+            assert_eq!(reason, Some(Reason::DatabaseStarting));
+            assert!(took < Duration::from_millis(500), "{took:?}");
+        } => {}
     }
 }
 
