@@ -474,6 +474,8 @@ fn it_says_so_while_the_api_server_does_not_answer_and_removes_nothing(fleet: &m
 
 /// How many requests a process may have been sending when it was frozen: as many as Instances are worked on at once.
 const IN_HAND: u64 = 16;
+/// How long a process may be frozen without losing its Lease: it writes nothing more once 20 s old.
+const SOME_SECONDS: Duration = Duration::from_secs(8);
 /// How long after it was woken nothing of that is left.
 const AWAKE: Duration = Duration::from_secs(1);
 
@@ -536,6 +538,44 @@ fn a_leader_that_was_frozen_begins_no_write_when_it_wakes_and_goes_on_when_it_is
     });
     assert_eq!(asked(fleet, "gotocloud-operator-0", turned).lists, 0, "nothing is listed anew");
     clear(fleet, &names);
+}
+
+fn a_leader_that_was_frozen_for_seconds_keeps_its_lease_and_restarts_nothing(fleet: &mut Fleet) {
+    with_its_own(fleet);
+    fleet.provision(&[objects::instance("first", objects::APP, objects::ETAB)]);
+    let second = another(fleet, SECOND, &[]);
+    eventually(Duration::from_secs(10), "/readyz is 200", || if is_ready(&second) { Ok(()) } else { Err("not yet") });
+    let lease = || fleet.get("coordination.k8s.io/v1/leases", NAMESPACE, "gotocloud-operator").unwrap()["spec"].take();
+    let pods = || {
+        let all = fleet.list("v1/pods", "gtc-first", "").into_iter();
+        all.map(|pod| pod["metadata"]["uid"].to_string()).collect::<BTreeSet<_>>()
+    };
+    let times_lost = || fleet.log().matches("the Lease was lost").count();
+    let before = (uids(fleet), pods(), lease()["leaseTransitions"].clone(), times_lost());
+    let frozen = jiff::Timestamp::now();
+
+    fleet.operator().freeze().unwrap();
+    fleet.delete("v1/services", "gtc-first", "web").unwrap();
+    std::thread::sleep(SOME_SECONDS);
+    assert!(fleet.get("v1/services", "gtc-first", "web").is_none(), "it is frozen");
+    fleet.operator().thaw().unwrap();
+    eventually(Duration::from_secs(5), "it repairs at once what drifted meanwhile", || {
+        fleet.get("v1/services", "gtc-first", "web").ok_or("not yet")
+    });
+
+    let renewed = lease()["renewTime"].clone();
+    eventually(Duration::from_secs(15), "it renews its Lease", || {
+        if lease()["renewTime"] == renewed { Err("not yet") } else { Ok(()) }
+    });
+    assert_eq!(holder(fleet), "gotocloud-operator-0");
+    assert!(leads(fleet.operator()) && !leads(&second));
+    let mut after = (uids(fleet), pods(), lease()["leaseTransitions"].clone(), times_lost());
+    let service = "Service gtc-first/web".to_owned();
+    assert_ne!(after.0.get(&service), before.0.get(&service));
+    after.0.insert(service.clone(), before.0[&service].clone());
+    assert_eq!(after, before, "nothing else was made anew, and it led all the time");
+    assert_eq!(asked(fleet, "gotocloud-operator-0", frozen).lists, 0, "nothing is listed anew");
+    assert_eq!(second.terminate().unwrap(), Some(0));
 }
 
 /// Hands every connection on to that server, until this process ends.
@@ -697,6 +737,7 @@ fleet_tests!(
         every_line_of_its_log_is_json,
         a_wrong_configuration_ends_it_with_one_clear_sentence,
         a_leader_that_was_frozen_begins_no_write_when_it_wakes_and_goes_on_when_it_is_its_turn,
+        a_leader_that_was_frozen_for_seconds_keeps_its_lease_and_restarts_nothing,
         a_database_server_that_hangs_keeps_no_edit_elsewhere_waiting,
         a_leader_that_cannot_renew_its_lease_stands_by_before_another_may_take_it_and_goes_on,
         an_optional_api_that_cannot_be_listed_holds_up_only_what_needs_it,
