@@ -4,8 +4,12 @@
 #![allow(clippy::needless_pass_by_value)] // reads best with a literal
 
 use gotocloud_integration::{Fleet, HUB, INSTANCES, PATIENCE, condition, eventually, fleet_tests, objects};
+use gotocloud_planner::removals;
 use serde_json::{Value, json};
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
 
 const CAMPAIGNS: &str = "gotocloud.amue.fr/v1alpha1/campaigns";
 const FREEZES: &str = "gotocloud.amue.fr/v1alpha1/changefreezes";
@@ -263,6 +267,61 @@ fn a_killed_operator_ends_a_campaign_all_the_same(fleet: &mut Fleet) {
     end(fleet, "seven");
 }
 
+/// The names of an instance's Deployments at a moment of the API server's.
+fn deployments_at(fleet: &Fleet, instance: &str, version: &str) -> Vec<String> {
+    let path = format!(
+        "/apis/apps/v1/namespaces/gtc-{instance}/deployments?resourceVersion={version}&resourceVersionMatch=Exact"
+    );
+    let list = fleet.request(http::Method::GET, &path, "", &Value::Null).unwrap();
+    list["items"].as_array().unwrap().iter().map(|one| one["metadata"]["name"].as_str().unwrap().to_owned()).collect()
+}
+
+/// What an instance is made of, by kind and name.
+fn made_of(fleet: &Fleet, instance: &str) -> BTreeSet<String> {
+    let all = fleet.children(instance).into_iter();
+    all.map(|(kind, object)| format!("{kind} {}", object["metadata"]["name"])).collect()
+}
+
+fn components_that_are_renamed_are_gone_when_it_is_done_and_hold_nobodys_removals(fleet: &mut Fleet) {
+    let bystanders = ["bystander-a", "bystander-b", "bystander-c"];
+    let of_bystander = |name: &str| {
+        fleet.apply(&objects::establishment(name)).unwrap();
+        objects::instance(name, objects::APP, name)
+    };
+    fleet.provision(&bystanders.map(of_bystander));
+    let targets = names(2..ALL);
+    let before: Vec<_> = targets.iter().map(|name| made_of(fleet, name)).collect();
+    let mut renamed = objects::release(objects::APP, "8.0");
+    renamed["spec"]["components"][0]["name"] = json!("front");
+    renamed["spec"]["components"][0]["talksTo"] = json!(["jobs"]);
+    renamed["spec"]["components"][1]["name"] = json!("jobs");
+    fleet.apply(&renamed).unwrap();
+
+    fleet.apply(&upgrade("eight", "app-8.0", json!([wave("all", 2..ALL, json!({"maxConcurrent": "100%"}))]))).unwrap();
+    let mut done = BTreeSet::new();
+    eventually(PATIENCE, "all are done", || {
+        let path = format!("/apis/{}", INSTANCES.replace("/instances", &format!("/namespaces/{HUB}/instances")));
+        let list = fleet.request(http::Method::GET, &path, "", &Value::Null).unwrap();
+        let now = list["metadata"]["resourceVersion"].as_str().unwrap();
+        for instance in list["items"].as_array().unwrap() {
+            let (name, upgrade) = (instance["metadata"]["name"].as_str().unwrap(), &instance["status"]["upgrade"]);
+            if upgrade["to"] == "app-8.0" && upgrade["phase"] == "Done" && done.insert(name.to_owned()) {
+                assert_eq!(deployments_at(fleet, name, now), ["front", "jobs"], "{name} is told to be done");
+            }
+        }
+        if done.len() == targets.len() { Ok(()) } else { Err(status(fleet, "eight").to_string()) }
+    });
+    until(fleet, "eight", "Completed");
+    end(fleet, "eight");
+
+    // With what the upgrade removed, these would be more than may go without a person's word.
+    let gone = targets.iter().zip(&before).map(|(name, before)| before.difference(&made_of(fleet, name)).count());
+    let (replaced, deleted) = (gone.sum::<usize>(), bystanders.map(|name| made_of(fleet, name).len()));
+    println!("  {replaced} objects were replaced, {deleted:?} are deleted");
+    assert!(replaced + deleted.iter().sum::<usize>() > removals::ALWAYS_ALLOWED, "{replaced} {deleted:?}");
+    fleet.clear(&bystanders);
+}
+
 fn a_campaign_that_cannot_run_says_why_and_touches_nothing(fleet: &mut Fleet) {
     let before = versions(fleet);
     let cases = [
@@ -332,6 +391,7 @@ fleet_tests!(
         a_wave_waits_for_a_persons_word_in_their_own_name,
         what_a_person_stops_stops_within_a_second_and_nothing_stays_half_way,
         a_killed_operator_ends_a_campaign_all_the_same,
+        components_that_are_renamed_are_gone_when_it_is_done_and_hold_nobodys_removals,
         a_campaign_that_cannot_run_says_why_and_touches_nothing,
     ]
 );
