@@ -6,7 +6,7 @@ use gotocloud_harness::{Terminal, kstatus};
 use gotocloud_integration::{
     APPLICATIONS, ESTABLISHMENTS, Fleet, HUB, INSTANCES, PATIENCE, PLATFORMS, RELEASES, condition, eventually,
     fleet_tests,
-    objects::{APP, ETAB, SERVER, application, establishment, full_platform, instance, release, with},
+    objects::{APP, ETAB, SERVER, application, establishment, full_platform, instance, release, unready_pods, with},
 };
 use serde_json::{Value, json};
 
@@ -325,6 +325,64 @@ fn who_waits_by_kstatus_is_told_what_is_so(fleet: &mut Fleet) {
     fleet.clear(&["well", "lost"]);
 }
 
+fn who_waits_by_kstatus_for_a_campaign_is_told_how_it_and_its_instances_stand(fleet: &mut Fleet) {
+    const CAMPAIGNS: &str = "gotocloud.amue.fr/v1alpha1/campaigns";
+    let told = |moment: &str, all: &[(&str, &str, &str)]| {
+        eventually(PATIENCE, moment, || {
+            let namespace = |resource: &str| if resource == INSTANCES { HUB } else { "" };
+            let now: Vec<_> =
+                all.iter().map(|(kind, name, _)| kstatus_of(fleet, kind, namespace(kind), name)).collect();
+            if now.iter().zip(all).all(|(now, (.., wanted))| now == wanted) { Ok(()) } else { Err(format!("{now:?}")) }
+        });
+    };
+    let campaign = |name: &str, release: &str| {
+        let wave = |name: &str, target: &str| json!({"name": name, "targets": {"names": [target]}});
+        let waves = [wave("first", "unlucky"), wave("rest", "lucky")];
+        json!({"apiVersion": "gotocloud.amue.fr/v1alpha1", "kind": "Campaign", "metadata": {"name": name},
+            "spec": {"application": APP, "namespace": HUB, "state": "Running", "upgrade": {"release": release},
+                "progressDeadline": "10s", "waves": waves}})
+    };
+    let targets = ["unlucky", "lucky"].map(|name| {
+        fleet.apply(&establishment(name)).unwrap();
+        edited(&instance(name, APP, name), &json!({"release": "app-1.0"}))
+    });
+    fleet.provision(&targets);
+    // The campaign chooses.
+    for name in ["unlucky", "lucky"] {
+        fleet.edit(name, &json!({"spec": {"release": null}}));
+    }
+    fleet.apply(&release(APP, "2.0")).unwrap();
+    fleet.apply(&unready_pods("unlucky", "2.0", &["unlucky"])).unwrap();
+    fleet.apply(&campaign("lost", "app-9.9")).unwrap();
+    told("it cannot run", &[(CAMPAIGNS, "lost", "Failed")]);
+
+    fleet.apply(&campaign("waited-for", "app-2.0")).unwrap();
+    fleet.until("unlucky", "it is on its way", |one| one["status"]["upgrade"]["phase"] == "Rollout");
+    let running = [
+        (CAMPAIGNS, "waited-for", "InProgress"),
+        (INSTANCES, "unlucky", "InProgress"),
+        (INSTANCES, "lucky", "Current"),
+    ];
+    told("it goes on", &running);
+    let halted =
+        [(CAMPAIGNS, "waited-for", "Failed"), (INSTANCES, "unlucky", "Failed"), (INSTANCES, "lucky", "Current")];
+    told("it is halted", &halted);
+    fleet.patch(CAMPAIGNS, "", "waited-for", &json!({"spec": {"skip": ["unlucky"]}})).unwrap();
+    let completed =
+        [(CAMPAIGNS, "waited-for", "Current"), (INSTANCES, "unlucky", "Failed"), (INSTANCES, "lucky", "Current")];
+    told("it is completed", &completed);
+    assert_eq!(fleet.instance("lucky")["status"]["release"]["version"], "2.0");
+
+    for name in ["lost", "waited-for"] {
+        fleet.delete(CAMPAIGNS, "", name).unwrap();
+    }
+    fleet.delete("kwok.x-k8s.io/v1alpha1/stages", "", "unlucky").unwrap();
+    fleet.delete(INSTANCES, HUB, "lucky").unwrap();
+    // Its objects go first, and that takes a moment.
+    assert_eq!(kstatus_of(fleet, INSTANCES, HUB, "lucky"), "Terminating");
+    fleet.clear(&["unlucky", "lucky"]);
+}
+
 fn a_name_that_stands_for_nothing_is_told_until_it_stands_for_something(fleet: &mut Fleet) {
     const DEFERRALS: &str = "gotocloud.amue.fr/v1alpha1/deferrals";
     const APPROVALS: &str = "gotocloud.amue.fr/v1alpha1/approvals";
@@ -401,6 +459,7 @@ fleet_tests!(
         every_kind_has_its_short_name_and_all_have_the_category,
         a_fleet_is_searched_by_its_fields,
         who_waits_by_kstatus_is_told_what_is_so,
+        who_waits_by_kstatus_for_a_campaign_is_told_how_it_and_its_instances_stand,
         a_name_that_stands_for_nothing_is_told_until_it_stands_for_something,
     ]
 );
