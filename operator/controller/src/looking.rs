@@ -29,8 +29,8 @@ const EVERY: Duration = Duration::from_secs(45);
 const SECOND_TRY: Duration = Duration::from_secs(11);
 /// How many roles log in to one server at a time.
 const LOGINS: usize = 2;
-/// How many Secrets are read at a time.
-const SECRETS: usize = 2;
+/// Time between two Secrets that are read: in a large fleet each is read less often, and the API server is not kept busy.
+const BETWEEN_SECRETS: Duration = Duration::from_millis(500);
 
 /// A database that was made sure of, and whose it is.
 type Known = (InstanceRef, DatabaseRequest, Assured);
@@ -93,16 +93,18 @@ async fn look(context: Arc<Context>, databases: Vec<Known>, doubted: UnboundedSe
 async fn look_at_credentials(context: Arc<Context>, doubted: UnboundedSender<InstanceRef>) {
     let instances = context.catalogue.instances.state().into_iter();
     let kept = instances.filter_map(|instance| Some((reference(&instance), kept_credentials(&instance)?)));
-    stream::iter(kept)
-        .for_each_concurrent(SECRETS, async |(who, secret)| {
-            // Where the API server does not answer, what was known holds.
-            let Ok(Some(lost)) = context.executor.lost_credentials(&secret).await else { return };
-            tracing::info!(instance = %who, lost, "the credentials are looked at again");
-            context.doubt_credentials(&who);
-            // Nobody listens any more only while the process ends.
-            let _ = doubted.send(who);
-        })
-        .await;
+    // Of the Instances themselves nothing is held meanwhile.
+    let kept: Vec<_> = kept.collect();
+
+    for (who, secret) in kept {
+        tokio::time::sleep(BETWEEN_SECRETS).await;
+        // Where the API server does not answer, what was known holds.
+        let Ok(Some(lost)) = context.executor.lost_credentials(&secret).await else { continue };
+        tracing::info!(instance = %who, lost, "the credentials are looked at again");
+        context.doubt_credentials(&who);
+        // Nobody listens any more only while the process ends.
+        let _ = doubted.send(who);
+    }
 }
 
 /// Does the failure tell of the database server, not of the API server, nor of a turn that did not come?
