@@ -32,8 +32,18 @@ pub struct Fleet {
 pub struct Refused {
     /// HTTP status code.
     pub code: u16,
+    /// The reason in a word, or the first cause where it names one.
+    pub reason: String,
     /// What it says.
     pub message: String,
+}
+
+impl From<Box<kube::core::Status>> for Refused {
+    fn from(status: Box<kube::core::Status>) -> Self {
+        let causes = status.details.as_ref().map_or(&[][..], |details| &details.causes);
+        let reason = causes.first().map_or(&status.reason, |cause| &cause.reason);
+        Self { code: status.code, reason: reason.clone(), message: status.message.clone() }
+    }
 }
 
 impl fmt::Display for Refused {
@@ -138,7 +148,7 @@ impl Fleet {
             Request::builder().method(method).uri(path).header("content-type", content_type).body(body).unwrap();
         match self.wait_on(self.client.request::<Value>(request)) {
             Ok(answer) => Ok(answer),
-            Err(kube::Error::Api(status)) => Err(Refused { code: status.code, message: status.message.clone() }),
+            Err(kube::Error::Api(status)) => Err(status.into()),
             Err(error) => panic!("the API server does not answer: {error}"),
         }
     }
@@ -161,6 +171,15 @@ impl Fleet {
             Err(refused) if refused.code == 404 => Vec::new(),
             Err(refused) => panic!("{resource}: {refused}"),
         }
+    }
+
+    /// What a watch tells within a second, from a version on: each event with its `type` and its `object`.
+    pub fn watch(&self, resource: &str, selector: &str, version: &str) -> Vec<Value> {
+        let selector = selector.replace('=', "%3D").replace('/', "%2F");
+        let query = format!("?watch=true&timeoutSeconds=1&resourceVersion={version}&labelSelector={selector}");
+        let request = Request::builder().uri(path(resource, "", "", &query)).body(Vec::new()).unwrap();
+        let told = self.wait_on(self.client.request_text(request)).unwrap();
+        told.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
     /// The objects that bear the labels of an Instance of [`HUB`], by kind, as the operator's inventory orders them.

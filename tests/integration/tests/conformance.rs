@@ -3,13 +3,16 @@
 
 #![allow(clippy::unwrap_used)] // A test fails by panicking.
 
-use gotocloud_integration::{Fleet, fleet_tests};
-use gotocloud_simulation::api::{Apply, Ref, Server};
+use gotocloud_integration::{Fleet, PATIENCE, eventually, fleet_tests, objects, objects::with};
+use gotocloud_planner::retry::{ErrorClass, class_of_status};
+use gotocloud_simulation::api::{Apply, Change, Ref, Selector, Server, Told};
 use http::Method;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
+/// Who asks, by the API server.
+const WHOAMI: &str = "/apis/authentication.k8s.io/v1/selfsubjectreviews";
 /// Where the objects of the scripts are.
 const NAMESPACE: &str = "conformance";
 
@@ -37,12 +40,33 @@ struct Subject {
     name: &'static str,
 }
 
+impl Subject {
+    /// All objects of its kind, in any namespace.
+    fn all(&self) -> String {
+        format!("{}/{}s", self.resource, self.kind.to_lowercase())
+    }
+}
+
 const SETTINGS: Subject = Subject { kind: "ConfigMap", resource: "api/v1", namespace: NAMESPACE, name: "settings" };
 const CAMPAIGN: Subject =
     Subject { kind: "Campaign", resource: "apis/gotocloud.amue.fr/v1alpha1", namespace: "", name: "conformance" };
 
-/// What comes of a request: what is decided by of an object, or the code of a refusal.
-type Answer = Result<Value, u16>;
+const INSTANCE: Subject = Subject { kind: "Instance", namespace: NAMESPACE, ..CAMPAIGN };
+
+/// What comes of a request: what is decided by of an object, or the code of a refusal and how the operator meets it.
+type Answer = Result<Value, (u16, ErrorClass)>;
+
+/// What a watch told: that an object is so or gone, which of the versions that were answered it has, and what it shows.
+type Event = (&'static str, Option<usize>, Value);
+
+/// What was listed, and is watched since.
+struct Watched {
+    selector: Selector,
+    /// The version of the list, of the real API server.
+    version: String,
+    /// How much had changed before, in the model.
+    since: usize,
+}
 
 /// Both API servers, and what `PREVIOUS` stands for in each: the version or the uid that was answered before.
 struct Both<'f> {
@@ -50,6 +74,8 @@ struct Both<'f> {
     model: Server,
     seen: [BTreeMap<&'static str, Vec<Value>>; 2],
     subject: Subject,
+    /// What changed in the model.
+    changes: Vec<Change>,
 }
 
 impl<'f> Both<'f> {
@@ -62,7 +88,7 @@ impl<'f> Both<'f> {
         fleet.apply(&namespace).unwrap();
         let mut model = Server::new(Timestamp::now());
         model.create("test", &Ref::new("Namespace", "", NAMESPACE), &namespace).unwrap();
-        let both = Self { fleet, model, seen: [BTreeMap::new(), BTreeMap::new()], subject };
+        let both = Self { fleet, model, seen: [BTreeMap::new(), BTreeMap::new()], subject, changes: Vec::new() };
         // A script that broke off may have left its object.
         let _ = both.real(&Ask::Patch("test", json!({"metadata": {"finalizers": null}})));
         let _ = both.real(&Ask::Delete(None));
@@ -70,7 +96,7 @@ impl<'f> Both<'f> {
     }
 
     /// Asks both; gives what both answered.
-    fn ask(&mut self, what: &str, ask: &Ask) -> Answer {
+    fn ask(&mut self, what: &str, ask: &Ask) -> Result<Value, u16> {
         let real = self.real(&self.filled(0, ask));
         let request = self.filled(1, ask);
         let model = self.model(&request);
@@ -81,8 +107,64 @@ impl<'f> Both<'f> {
                 }
             }
         }
-        let (real, model) = (real.map(|one| essence(&one)), model.map(|one| essence(&one)));
+        let real = real.map(|one| essence(&one));
+        let model = model.map(|one| essence(&one));
         assert_eq!(model, real, "{what}: the model on the left, the API server on the right; {ask:?}");
+        real.map_err(|(code, _)| code)
+    }
+
+    /// Has both list the objects of the kind; what changes from then on is watched.
+    fn list(&mut self, what: &str, selector: Selector) -> (Vec<Value>, Watched) {
+        let (kind, resource) = (self.subject.kind, self.subject.all());
+        self.changes.extend(self.model.changes());
+        let Told::All(model) = self.model.listed(kind, selector) else { panic!("{what}: a list is told as one") };
+        let model: Vec<_> = model.iter().map(|(_, stored)| essence(&stored.object)).collect();
+
+        let path = format!("/{resource}?labelSelector={}", written(selector).replace('=', "%3D"));
+        let real = self.fleet.request(Method::GET, &path, "", &Value::Null).unwrap();
+        let items: Vec<_> = real["items"].as_array().unwrap().iter().map(essence).collect();
+        assert_eq!(model, items, "{what}: the model on the left, the API server on the right");
+
+        let version = real["metadata"]["resourceVersion"].as_str().unwrap().to_owned();
+        (items, Watched { selector, version, since: self.changes.len() })
+    }
+
+    /// What the watches of both told since the list. No version is told twice, and none before an older one.
+    fn told(&mut self, what: &str, watched: &Watched) -> Vec<Event> {
+        self.changes.extend(self.model.changes());
+        let told = self.changes[watched.since..].iter().filter_map(|change| change.told(watched.selector));
+        let model: Vec<_> = told
+            .map(|told| match told {
+                Told::Is(_, stored) => ("is", stored.object.clone()),
+                Told::Gone(_, stored) => ("gone", stored.object.clone()),
+                Told::All(_) => panic!("{what}: a change is told as a list"),
+            })
+            .collect();
+
+        let resource = self.subject.all();
+        let resource = resource.trim_start_matches("apis/").trim_start_matches("api/");
+        let real = eventually(PATIENCE, what, || {
+            let told = self.fleet.watch(resource, &written(watched.selector), &watched.version);
+            if told.len() < model.len() { Err(format!("{told:?}")) } else { Ok(told) }
+        });
+        let real: Vec<_> = real
+            .into_iter()
+            .map(|event| match event["type"].as_str().unwrap() {
+                "ADDED" | "MODIFIED" => ("is", event["object"].clone()),
+                "DELETED" => ("gone", event["object"].clone()),
+                other => panic!("{what}: {other} is told: {event}"),
+            })
+            .collect();
+
+        let [real, model] = [(0, real), (1, model)].map(|(at, told)| {
+            let version = |object: &Value| object["metadata"]["resourceVersion"].as_str().unwrap().parse().unwrap();
+            let versions: Vec<u64> = told.iter().map(|(_, object)| version(object)).collect();
+            assert!(versions.is_sorted_by(|one, next| one < next), "{what}: {versions:?}");
+            let answered = self.seen[at].get("resourceVersion").map_or(&[][..], Vec::as_slice);
+            let which = |object: &Value| answered.iter().position(|one| *one == object["metadata"]["resourceVersion"]);
+            told.iter().map(|(word, object)| (*word, which(object), essence(object))).collect::<Vec<_>>()
+        });
+        assert_eq!(model, real, "{what}: the model on the left, the API server on the right");
         real
     }
 
@@ -160,7 +242,7 @@ impl<'f> Both<'f> {
             Ask::Get => (Method::GET, one.clone(), "json", Value::Null),
         };
         let answer = self.fleet.request(method, &path, &format!("application/{content}"), &body);
-        let answer = answer.map_err(|refused| refused.code)?;
+        let answer = answer.map_err(|refused| (refused.code, class_of_status(refused.code, &refused.reason)))?;
         if matches!(ask, Ask::Delete(_)) { Ok(Value::Null) } else { Ok(answer) }
     }
 
@@ -180,19 +262,40 @@ impl<'f> Both<'f> {
             Ask::Patch(by, change) => self.model.patch(by, &at, change, false).map(object),
             Ask::PatchStatus(by, change) => self.model.patch(by, &at, change, true).map(object),
             Ask::Delete(uid) => self.model.delete("test", &at, uid.as_deref()).map(|()| Value::Null),
-            Ask::Get => return self.model.get(&at).map(|stored| stored.object.clone()).ok_or(404),
+            Ask::Get => {
+                return self.model.get(&at).map(|stored| stored.object.clone()).ok_or((404, ErrorClass::Refused));
+            }
         };
-        answer.map_err(|refused| refused.code)
+        answer.map_err(|refused| (refused.code, class_of_status(refused.code, refused.reason)))
+    }
+}
+
+/// A selector as a request names it.
+fn written(selector: Selector) -> String {
+    match selector {
+        Selector::All => String::new(),
+        Selector::Label(name, value) => format!("{name}={value}"),
     }
 }
 
 /// What is decided by of an object: what was written, how often its spec was, and whether it is going.
 fn essence(object: &Value) -> Value {
     let metadata = &object["metadata"];
+    let mut labels = metadata["labels"].clone();
+    if let Some(labels) = labels.as_object_mut() {
+        // A namespace's name as a label, by which nothing is decided.
+        labels.remove("kubernetes.io/metadata.name");
+    }
+
+    let fields = |of: &str, names: &[&str]| -> Value {
+        names.iter().map(|name| ((*name).to_owned(), object[of][*name].clone())).collect()
+    };
     json!({
-        "labels": metadata["labels"], "annotations": metadata["annotations"], "finalizers": metadata["finalizers"],
+        "labels": labels.as_object().filter(|labels| !labels.is_empty()),
+        "annotations": metadata["annotations"], "finalizers": metadata["finalizers"],
         "generation": metadata["generation"], "isGoing": !metadata["deletionTimestamp"].is_null(),
-        "data": object["data"], "state": object["spec"]["state"], "rollBack": object["spec"]["rollBack"],
+        "data": object["data"],
+        "spec": fields("spec", &["state", "rollBack", "stage", "environment", "deletionPolicy", "wave"]),
         "phase": object["status"]["phase"], "observed": object["status"]["observedGeneration"],
     })
 }
@@ -289,6 +392,133 @@ fn a_status_is_apart_and_a_generation_counts_edits_of_the_spec(fleet: &mut Fleet
     both.ask("it is deleted", &Ask::Delete(None)).unwrap();
 }
 
+fn a_watch_tells_each_change_after_its_list_once_and_in_order(fleet: &mut Fleet) {
+    let mut both = Both::new(fleet, CAMPAIGN);
+    let (listed, watched) = both.list("nothing is there", Selector::All);
+    assert_eq!(listed, Vec::<Value>::new());
+    both.ask("it is made", &Ask::Create(campaign("Draft"))).unwrap();
+    both.ask("it is edited", &Ask::Patch("test", json!({"spec": {"state": "Paused"}}))).unwrap();
+    both.ask("nothing of it is changed", &Ask::Patch("test", json!({"spec": {"state": "Paused"}}))).unwrap();
+    both.ask("nothing is changed that is there", &Ask::Apply("test", campaign("Paused"), true)).unwrap();
+    let (listed, watched_later) = both.list("it is there", Selector::All);
+    assert_eq!(listed.len(), 1);
+    both.ask("its status is written", &Ask::PatchStatus("test", json!({"status": {"phase": "Paused"}}))).unwrap();
+    let held = json!({"metadata": {"finalizers": ["gotocloud.amue.fr/test"]}});
+    both.ask("it is held", &Ask::Patch("test", held)).unwrap();
+    both.ask("it is deleted", &Ask::Delete(None)).unwrap();
+    both.ask("and again", &Ask::Delete(None)).unwrap();
+    both.ask("it is let go", &Ask::Patch("test", json!({"metadata": {"finalizers": null}}))).unwrap();
+
+    let told = both.told("all of its life", &watched);
+    assert_eq!(told.last().unwrap().0, "gone");
+    let later = both.told("what came after the second list", &watched_later);
+    assert!(later.len() < told.len() && told.ends_with(&later), "{later:?}");
+
+    let real = both.fleet.watch("gotocloud.amue.fr/v1alpha1/campaigns", "", "1");
+    let codes: Vec<_> = real.iter().map(|event| (&event["type"], &event["object"]["code"])).collect();
+    assert_eq!(codes, [(&json!("ERROR"), &json!(410))], "who was away too long is told so, and lists anew");
+    let (listed, _) = both.list("it is gone", Selector::All);
+    assert_eq!(listed, Vec::<Value>::new());
+}
+
+fn to_a_watch_by_label_an_object_without_it_is_gone_as_it_last_was(fleet: &mut Fleet) {
+    let mut both = Both::new(fleet, SETTINGS);
+    let labelled = Selector::Label("gotocloud-test", "watched");
+    let one = |label: Value, a: &str| json!({"metadata": {"labels": {"gotocloud-test": label}}, "data": {"a": a}});
+    both.ask("it is made without", &Ask::Create(data(&json!({"a": "1"})))).unwrap();
+    let (listed, watched) = both.list("it has no label", labelled);
+    assert_eq!(listed, Vec::<Value>::new());
+    both.ask("nobody is told", &Ask::Patch("test", data(&json!({"a": "2"})))).unwrap();
+    both.ask("it gets the label", &Ask::Patch("test", one(json!("watched"), "2"))).unwrap();
+    both.ask("it is edited", &Ask::Patch("test", data(&json!({"a": "3"})))).unwrap();
+    both.ask("it loses the label, and is edited", &Ask::Patch("test", one(Value::Null, "4"))).unwrap();
+    both.ask("nobody is told", &Ask::Patch("test", data(&json!({"a": "5"})))).unwrap();
+    both.ask("it gets another value", &Ask::Patch("test", one(json!("other"), "6"))).unwrap();
+    both.ask("it gets the label", &Ask::Patch("test", one(json!("watched"), "7"))).unwrap();
+    both.ask("the value is another", &Ask::Patch("test", one(json!("other"), "8"))).unwrap();
+    both.ask("it gets the label", &Ask::Patch("test", one(json!("watched"), "9"))).unwrap();
+    let (listed, _) = both.list("it has the label", labelled);
+    assert_eq!(listed.len(), 1);
+    both.ask("it is deleted", &Ask::Delete(None)).unwrap();
+
+    let told = both.told("while it bore the label", &watched);
+    let words: Vec<_> = told.iter().map(|(word, _, object)| (*word, object["data"]["a"].as_str().unwrap())).collect();
+    let expected = [("is", "2"), ("is", "3"), ("gone", "3"), ("is", "7"), ("gone", "7"), ("is", "9"), ("gone", "9")];
+    assert_eq!(words, expected);
+}
+
+fn nothing_is_made_in_a_namespace_that_is_not_there_or_goes(fleet: &mut Fleet) {
+    let away = Subject { namespace: "conformance-away", ..SETTINGS };
+    let namespace = Subject { kind: "Namespace", resource: "api/v1", namespace: "", name: "conformance-away" };
+    let held = json!({"metadata": {"finalizers": ["gotocloud.amue.fr/test"]}, "data": {"a": "1"}});
+    let mut both = Both::new(fleet, away);
+    assert_eq!(both.ask("its namespace is not there", &Ask::Create(data(&json!({"a": "1"})))), Err(404));
+    assert_eq!(both.ask("nor to apply to", &Ask::Apply("test", data(&json!({"a": "1"})), true)), Err(404));
+    both.subject = namespace;
+    both.ask("the namespace is made", &Ask::Create(json!({"metadata": {}}))).unwrap();
+    both.subject = away;
+    both.ask("it is made", &Ask::Create(held)).unwrap();
+    both.subject = namespace;
+    both.ask("the namespace is deleted", &Ask::Delete(None)).unwrap();
+    let going = both.ask("it goes once it is empty", &Ask::Get).unwrap();
+    assert_eq!(going["isGoing"], true);
+    both.subject = Subject { name: "late", ..away };
+    assert_eq!(both.ask("nothing more is made in it", &Ask::Create(data(&json!({"a": "1"})))), Err(403));
+    assert_eq!(both.ask("nor by an apply", &Ask::Apply("test", data(&json!({"a": "1"})), true)), Err(403));
+    both.subject = away;
+    both.ask("what is in it can be edited", &Ask::Patch("test", data(&json!({"a": "2"})))).unwrap();
+    both.ask("it is let go", &Ask::Patch("test", json!({"metadata": {"finalizers": null}}))).unwrap();
+}
+
+fn an_instance_keeps_whose_it_is_goes_forward_and_stays_while_it_is_protected(fleet: &mut Fleet) {
+    let mut both = Both::new(fleet, INSTANCE);
+    let instance = |changes: Value| with(objects::instance(INSTANCE.name, "none", "nobody"), changes);
+    let spec = |changes: Value| Ask::Patch("test", json!({"spec": changes}));
+    let nobodys = instance(json!({"spec": {"establishment": null}}));
+    assert_eq!(both.ask("it is somebody's", &Ask::Create(nobodys)), Err(422));
+    both.ask("it is made", &Ask::Create(instance(json!({})))).unwrap();
+    for field in ["application", "establishment"] {
+        assert_eq!(both.ask("whose it is cannot change", &spec(json!({field: "other"}))), Err(422));
+    }
+    assert_eq!(both.ask("nor what for", &spec(json!({"environment": "Test"}))), Err(422));
+    both.ask("it goes forward", &spec(json!({"stage": "PartialProduction"}))).unwrap();
+    assert_eq!(both.ask("and not back", &spec(json!({"stage": "Provisioned"}))), Err(422));
+    assert_eq!(both.ask("it is protected by its stage", &Ask::Delete(None)), Err(403));
+    let back = json!({"stage": "Provisioned", "allowStageRegression": true, "deletionProtection": true});
+    both.ask("it goes back where that is meant", &spec(back)).unwrap();
+    assert_eq!(both.ask("it is protected because somebody says so", &Ask::Delete(None)), Err(403));
+    both.ask("the protection is lifted", &spec(json!({"deletionProtection": false}))).unwrap();
+    both.ask("it is deleted", &Ask::Delete(None)).unwrap();
+    assert_eq!(both.ask("it is gone", &Ask::Get), Err(404));
+}
+
+fn a_release_and_an_approval_stay_as_they_were_made(fleet: &mut Fleet) {
+    let mut both = Both::new(fleet, Subject { kind: "Release", name: "none-1.0", ..CAMPAIGN });
+    both.ask("it is made", &Ask::Create(objects::release("none", "1.0"))).unwrap();
+    let fixed = [
+        json!({"version": "1.1"}),
+        json!({"application": "other"}),
+        json!({"generatedSecrets": null}),
+        json!({"migration": {"component": "web", "command": ["/migrate"]}}),
+        json!({"components": [{"name": "web", "image": objects::image("web", "1.1")}]}),
+    ];
+    for change in fixed {
+        assert_eq!(both.ask("it cannot change", &Ask::Patch("test", json!({"spec": change}))), Err(422));
+    }
+    let support = json!({"spec": {"support": {"until": "2030-01-01"}, "reachableFrom": ["none-0.9"]}});
+    both.ask("but for how long it is helped with, and from where it is reached", &Ask::Patch("test", support)).unwrap();
+    both.ask("it is deleted", &Ask::Delete(None)).unwrap();
+
+    let mut both = Both::new(fleet, Subject { kind: "Approval", ..CAMPAIGN });
+    let user = both.fleet.request(Method::POST, WHOAMI, "application/json", &json!({})).unwrap();
+    let by = &user["status"]["userInfo"]["username"];
+    let approval = json!({"metadata": {}, "spec": {"campaign": "none", "by": by, "wave": "w"}});
+    both.ask("it is made", &Ask::Create(approval)).unwrap();
+    assert_eq!(both.ask("it cannot change", &Ask::Patch("test", json!({"spec": {"wave": "v"}}))), Err(422));
+    both.ask("a label is none of it", &Ask::Patch("test", json!({"metadata": {"labels": {"a": "1"}}}))).unwrap();
+    both.ask("it is deleted", &Ask::Delete(None)).unwrap();
+}
+
 fleet_tests!(
     "conformance",
     |spec| spec,
@@ -297,5 +527,10 @@ fleet_tests!(
         an_apply_owns_what_it_says_and_gives_up_what_it_no_longer_says,
         a_finalizer_holds_what_is_deleted,
         a_status_is_apart_and_a_generation_counts_edits_of_the_spec,
+        a_watch_tells_each_change_after_its_list_once_and_in_order,
+        to_a_watch_by_label_an_object_without_it_is_gone_as_it_last_was,
+        nothing_is_made_in_a_namespace_that_is_not_there_or_goes,
+        an_instance_keeps_whose_it_is_goes_forward_and_stays_while_it_is_protected,
+        a_release_and_an_approval_stay_as_they_were_made,
     ]
 );

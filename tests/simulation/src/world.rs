@@ -1,13 +1,13 @@
 //! All there is, and how one thing after the other happens in it.
 
 use crate::{
-    api::{Change, Ref, Refused, Server},
+    api::{Change, Ref, Refused, Server, Told},
     catalogue,
     controllers::{Data, Nodes},
     fault::Fault,
     laws::{Broken, Laws},
     lease::Lease,
-    operator::{self, Process, Told, Work},
+    operator::{self, Process, Work},
     people::People,
     trace::Trace,
 };
@@ -500,15 +500,16 @@ impl World {
 
     /// A watch begins with a list, without what it had yet to tell.
     pub(crate) fn list_anew(&mut self, place: usize, kind: &'static str) {
-        let all = operator::listed(self.server.list(kind));
+        let listed = self.server.listed(kind, operator::selector(kind));
         let process = &mut self.processes[place];
         let is_partial = self.settings.fault == Some(Fault::ForgetsWhatAListLacks) && process.is_synced();
         if let Some(inbox) = process.inbox.get_mut(kind) {
             inbox.clear();
-            if is_partial {
-                inbox.extend(all.into_iter().map(|(at, stored)| Told::Is(at, stored)));
-            } else {
-                inbox.push_back(Told::All(all));
+            match listed {
+                Told::All(all) if is_partial => {
+                    inbox.extend(all.into_iter().map(|(at, stored)| Told::Is(at, stored)));
+                }
+                listed => inbox.push_back(listed),
             }
         }
     }

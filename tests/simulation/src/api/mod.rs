@@ -1,17 +1,19 @@
 //! An API server in memory, as far as the operator, people and campaigns see one.
 //!
-//! Modelled: resource versions, conflicts, server-side apply with ownership of fields, merge patches, the status
-//! subresource, generations, finalizers, namespaces on their way out, defaults that decide something, the admission rules
+//! Modelled: resource versions, conflicts, lists and watches, server-side apply with ownership of fields, merge patches,
+//! the status subresource, generations, finalizers, namespaces on their way out, defaults that decide something, the admission rules
 //! of the chart in spirit. Not modelled: who may do what, schemas, the ownership of the status of Kubernetes' own kinds.
 
 mod admission;
 pub mod path;
+mod watch;
 
 use gotocloud_api::NEVER_SEEN;
 use jiff::Timestamp;
 use path::Fields;
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, fmt, rc::Rc};
+pub use watch::{Selector, Told};
 
 /// Which object.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -121,6 +123,8 @@ pub struct Change {
     pub before: Option<Rc<Stored>>,
     /// As it is; `None` if it is gone.
     pub after: Option<Rc<Stored>>,
+    /// The version that came of it, counted over all objects.
+    pub version: u64,
     /// Who asked for it.
     pub by: String,
     /// Did the request name the version it was decided on?
@@ -414,8 +418,14 @@ impl Server {
         let Some(before) = self.objects.remove(at) else { return };
         // A deletion is a change like any other: watches tell it with a version of its own.
         self.version += 1;
-        let change = Change { at: at.clone(), before: Some(before), after: None, by: by.to_owned(), is_named: false };
-        self.changes.push(change);
+        self.changes.push(Change {
+            at: at.clone(),
+            before: Some(before),
+            after: None,
+            version: self.version,
+            by: by.to_owned(),
+            is_named: false,
+        });
     }
 
     fn store_new(&mut self, by: &str, at: &Ref, mut object: Value, owners: Vec<Owner>) -> Result<Rc<Stored>, Refused> {
@@ -471,9 +481,10 @@ impl Server {
 
         let is_held = object["metadata"]["finalizers"].as_array().is_some_and(|all| !all.is_empty());
         if live.is_terminating() && !is_held && at.kind != "Namespace" {
-            let last = self.keep(by, at, Some(live), object, owners);
+            // It is not stored once more without its finalizers: watches tell only that it is gone.
+            self.is_named = false;
             self.forget(by, at);
-            return Ok(last);
+            return Ok(Rc::new(Stored { object, owners, version: self.version }));
         }
         Ok(self.keep(by, at, Some(live), object, owners))
     }
@@ -493,7 +504,8 @@ impl Server {
 
         let (before, after_too) = (before.cloned(), Some(Rc::clone(&after)));
         let is_named = std::mem::take(&mut self.is_named);
-        self.changes.push(Change { at: at.clone(), before, after: after_too, by: by.to_owned(), is_named });
+        let version = self.version;
+        self.changes.push(Change { at: at.clone(), before, after: after_too, version, by: by.to_owned(), is_named });
         after
     }
 }

@@ -16,7 +16,7 @@ pub use catalogue::{Known, OWN, instance_of};
 pub use pass::pass;
 
 use crate::{
-    api::{Change, Owner, Ref, Stored},
+    api::{Change, Owner, Ref, Selector, Stored, Told},
     fault::Fault,
 };
 use catalogue::Catalogue;
@@ -40,17 +40,6 @@ use std::{
     rc::Rc,
     sync::Arc,
 };
-
-/// What a watch tells.
-#[derive(Clone, Debug)]
-pub enum Told {
-    /// An object is as this.
-    Is(Ref, Rc<Stored>),
-    /// An object is gone; it was this.
-    Gone(Ref, Rc<Stored>),
-    /// All objects of the kind.
-    All(Vec<(Ref, Rc<Stored>)>),
-}
 
 /// Something that a process has to do.
 #[derive(Clone, Debug)]
@@ -182,15 +171,8 @@ impl Process {
         if !self.is_watching {
             return;
         }
-        let Some(inbox) = self.inbox.get_mut(change.at.kind) else { return };
-        let is_followed = |stored: &&Rc<Stored>| is_followed(&change.at, stored);
-        let (before, after) = (change.before.as_ref().filter(is_followed), change.after.as_ref().filter(is_followed));
-        match (before, after, &change.after) {
-            (_, Some(after), _) => inbox.push_back(Told::Is(change.at.clone(), Rc::clone(after))),
-            // One that lost the label is gone from the watch, which shows it as it is now.
-            (Some(_), None, Some(after)) => inbox.push_back(Told::Gone(change.at.clone(), Rc::clone(after))),
-            (Some(before), None, None) => inbox.push_back(Told::Gone(change.at.clone(), Rc::clone(before))),
-            (None, None, _) => {}
+        if let Some(inbox) = self.inbox.get_mut(change.at.kind) {
+            inbox.extend(change.told(selector(change.at.kind)));
         }
     }
 
@@ -322,13 +304,9 @@ impl Process {
     }
 }
 
-fn is_followed(at: &Ref, stored: &Stored) -> bool {
-    OWN.contains(&at.kind) || stored.label(names::LABEL_MANAGED_BY) == Some(names::FIELD_MANAGER)
-}
-
-/// What a new watch of a kind lists.
-pub fn listed<'s>(all: impl Iterator<Item = (&'s Ref, &'s Rc<Stored>)>) -> Vec<(Ref, Rc<Stored>)> {
-    all.filter(|(at, stored)| is_followed(at, stored)).map(|(at, stored)| (at.clone(), Rc::clone(stored))).collect()
+/// Which objects of a kind a process watches.
+pub fn selector(kind: &str) -> Selector {
+    if OWN.contains(&kind) { Selector::All } else { Selector::Label(names::LABEL_MANAGED_BY, names::FIELD_MANAGER) }
 }
 
 /// The kind of that name, if instances are made of such.
