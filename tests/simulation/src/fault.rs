@@ -55,13 +55,17 @@ pub enum Fault {
     RecordsNoWave,
     /// Who goes back is held.
     HoldsWhatGoesBack,
+    /// What gates say is not looked at.
+    SeesNoGates,
+    /// A gate that cannot be told is taken for true.
+    TakesUnknownForTrue,
     /// What a way is made of is looked up in today's catalogue instead of in its record.
     LooksFactsUp,
 }
 
 impl Fault {
     /// Those that the default run is known to find, with the law that each breaks.
-    pub const FOUND: [(Self, &'static str); 20] = [
+    pub const FOUND: [(Self, &'static str); 22] = [
         (Self::ActsOnAStaleView, laws::FORWARD),
         (Self::NamesNoVersion, laws::NAMED),
         (Self::ActsBeforeItRecords, laws::RECORDED),
@@ -82,6 +86,8 @@ impl Fault {
         (Self::IsNeverWoken, laws::WEDGE),
         (Self::RecordsNoWave, campaigns::ORDER),
         (Self::HoldsWhatGoesBack, campaigns::BACK),
+        (Self::SeesNoGates, laws::GATES),
+        (Self::TakesUnknownForTrue, laws::GATES),
     ];
 
     /// Puts the mistake into what is about to be carried out.

@@ -2,8 +2,10 @@
 
 mod calendars;
 pub mod campaigns;
+mod gates;
 mod rest;
 
+pub use gates::GATES;
 pub use rest::{EXIT, GONE, LEFT, SAID, SILENT, TRUE, WEDGE};
 
 use crate::{
@@ -15,6 +17,7 @@ use crate::{
 };
 use gotocloud_api::{
     Instance, InstanceStatus,
+    campaign::Gate,
     instance::DeletionPolicy,
     names,
     upgrade::{Rollout, UpgradePhase, UpgradeStatus},
@@ -69,6 +72,8 @@ pub struct Laws {
     soaked: BTreeSet<(String, Timestamp)>,
     /// Since when what is to go back could have begun, by campaign and Instance.
     to_go_back: BTreeMap<(String, String), Timestamp>,
+    /// The gates that an Instance has to pass, as a process knew them that looked at it last.
+    gates: BTreeMap<String, Vec<Gate>>,
     /// How often campaigns were looked at on that day, counted from 1970.
     looks: (i64, u32),
     /// When the operator last wrote.
@@ -222,7 +227,7 @@ impl World {
             Some(new) if (new.step, rank(new.phase)) < (old.step, rank(old.phase)) => {
                 self.breaks(FORWARD, format!("{at} goes back from {way} to {} of step {}", new.phase, new.step));
             }
-            Some(_) => {}
+            Some(new) => self.judge_gates(at, old, new),
         }
     }
 

@@ -11,6 +11,7 @@ pub mod laws;
 mod lease;
 mod operator;
 mod people;
+mod prometheus;
 mod trace;
 mod world;
 

@@ -53,6 +53,8 @@ pub struct Habits {
     pub forgetful: bool,
     /// They make campaigns, and edit them while they go on.
     pub campaigns: bool,
+    /// Their waves have gates.
+    pub gates: bool,
     /// Their waves overlap, which a campaign cannot run with.
     pub overlap: bool,
 }
@@ -73,6 +75,7 @@ impl Habits {
         restless: true,
         forgetful: true,
         campaigns: true,
+        gates: true,
         overlap: true,
     };
 
@@ -94,6 +97,7 @@ impl Habits {
         restless: false,
         forgetful: false,
         campaigns: false,
+        gates: false,
         overlap: false,
     };
 }
@@ -114,7 +118,7 @@ pub struct People {
 }
 
 impl World {
-    fn instances(&self) -> Vec<Ref> {
+    pub(crate) fn instances(&self) -> Vec<Ref> {
         self.server.list("Instance").map(|(at, _)| at.clone()).collect()
     }
 

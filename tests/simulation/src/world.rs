@@ -9,6 +9,7 @@ use crate::{
     lease::Lease,
     operator::{self, Process, Work},
     people::People,
+    prometheus::Prometheus,
     trace::Trace,
 };
 use gotocloud_api::conditions::Reason;
@@ -87,6 +88,8 @@ pub enum Timer {
     Campaigns,
     /// What lasts is judged.
     Judgement,
+    /// What is measured changes.
+    Measure,
 }
 
 /// All there is.
@@ -100,6 +103,7 @@ pub struct World {
     /// The data of each instance, by its namespace.
     pub(crate) data: BTreeMap<String, Data>,
     pub(crate) people: People,
+    pub(crate) prometheus: Prometheus,
     pub(crate) broken: Option<Broken>,
     /// Do people and faults go on?
     pub(crate) is_lively: bool,
@@ -131,6 +135,7 @@ impl World {
             nodes: Nodes::default(),
             data: BTreeMap::new(),
             people: People::default(),
+            prometheus: Prometheus::default(),
             broken: None,
             is_lively: true,
             dirty: BTreeSet::new(),
@@ -154,6 +159,7 @@ impl World {
         if world.settings.habits.campaigns {
             world.after(SignedDuration::from_hours(4), Timer::Campaigns);
             world.after(SignedDuration::from_mins(30), Timer::Judgement);
+            world.after(SignedDuration::from_mins(50), Timer::Measure);
         }
         world
     }
@@ -431,6 +437,7 @@ impl World {
                 operator::pass(self, caller, &who);
             }
             Work::Campaigns => operator::campaigns::look(self, caller),
+            Work::Gates => operator::gates::ask(self, caller),
         }
     }
 
@@ -551,6 +558,7 @@ impl World {
                 }
             }
             Timer::Lease => self.elect(),
+            Timer::Measure => self.measures_change(),
             Timer::Campaigns if self.is_lively => self.somebody_directs(),
             Timer::Judgement => {
                 self.judge_what_lasts();

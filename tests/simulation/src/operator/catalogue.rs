@@ -75,6 +75,11 @@ impl Catalogue {
         }
     }
 
+    /// A campaign as it was written, without words that were given apart.
+    pub fn campaign(&self, name: &str) -> Option<&Arc<Campaign>> {
+        self.campaigns.get(name)
+    }
+
     /// The Instances that a change of an object concerns.
     pub fn concerned(&self, at: &Ref) -> Vec<InstanceRef> {
         let name = &*at.name;

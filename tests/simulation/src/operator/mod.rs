@@ -9,6 +9,7 @@ mod catalogue;
 #[allow(dead_code)] // The operator asks more of it than the simulation does.
 #[path = "../../../../operator/controller/src/children.rs"]
 pub mod children;
+pub mod gates;
 mod pass;
 mod view;
 
@@ -48,6 +49,8 @@ pub enum Work {
     Instance(InstanceRef),
     /// To look at all campaigns.
     Campaigns,
+    /// To ask the gates of all that wait for them.
+    Gates,
 }
 
 /// What a process remembers of an Instance.
@@ -87,6 +90,8 @@ pub struct Process {
     synced: BTreeSet<&'static str>,
     /// What people wrote of the catalogue's objects, as last seen: their status alone wakes nobody.
     specs: BTreeMap<Ref, Value>,
+    /// What gates say.
+    pub gates: gates::Gatekeeper,
     pub engine: Engine,
     /// What happened to campaigns since they were last looked at.
     pub changes: Vec<Event>,
@@ -128,6 +133,7 @@ impl Process {
             inbox: watched().map(|kind| (kind, VecDeque::new())).collect(),
             synced: BTreeSet::new(),
             specs: BTreeMap::new(),
+            gates: gates::Gatekeeper::default(),
             engine: Engine::default(),
             changes: vec![Event::Seen(engine::Seen::Everything)],
             look: Some(Timestamp::MIN),
@@ -158,7 +164,8 @@ impl Process {
         let is_free = |(who, _): &(&InstanceRef, &Timestamp)| !self.busy.contains(*who);
         let instances = self.queue.iter().filter(is_free).map(|(who, at)| (Work::Instance(who.clone()), *at));
         let campaigns = self.look.filter(|_| !self.is_looking).map(|at| (Work::Campaigns, at));
-        instances.chain(campaigns)
+        let gates = gates::next_round(self).map(|at| (Work::Gates, at));
+        instances.chain(campaigns).chain(gates)
     }
 
     /// Has every watch listed its kind once?

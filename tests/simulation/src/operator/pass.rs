@@ -168,6 +168,7 @@ fn one(
     instance: &Arc<Instance>,
 ) -> Result<Option<Duration>, Stop> {
     let (now, fault) = (world.now(), world.fault());
+    world.note_gates(caller.place, instance);
     let process = world.process(caller);
     let assured = process.memory.get(who).and_then(|one| one.database_assured.clone());
     let mut view = View::of(process, who, Arc::clone(instance), now);

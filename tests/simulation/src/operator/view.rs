@@ -3,6 +3,7 @@
 use super::{
     Known, Process,
     children::{InstanceRef, NamespaceRecord},
+    gates,
 };
 use gotocloud_api::{Instance, Platform, names};
 use gotocloud_planner::{
@@ -12,7 +13,6 @@ use gotocloud_planner::{
     instance::namespace_holder,
     observation::{Directory, Observation, Sight},
     snapshot::{NamespaceHolder, OperatorIdentity, Pinned},
-    upgrade::Gates,
 };
 use jiff::Timestamp;
 use std::{
@@ -33,12 +33,13 @@ impl View {
     /// Gathers what a process knows of an Instance.
     pub fn of(process: &Process, who: &InstanceRef, instance: Arc<Instance>, now: Timestamp) -> Self {
         let directory = Watched { process, known: Known::of(process) };
+        let said = gates::reading(process, who, &instance);
 
         Self {
             who: who.clone(),
             served: served(),
             operator: identity(),
-            observation: Observation::of(instance, &directory, Gates::True, now),
+            observation: Observation::of(instance, &directory, said, now),
         }
     }
 

@@ -6,6 +6,7 @@ use crate::{
     api::Ref,
     catalogue::{self, APPLICATION, HUB, LADDER},
     operator::typed,
+    prometheus::EXPRESSION,
     world::{Timer, World},
 };
 use gotocloud_api::{
@@ -148,6 +149,9 @@ impl World {
         if self.one_in(2) {
             wave["soak"] = json!(self.any(&["10m", "3h"]));
         }
+        if self.settings.habits.gates && self.one_in(2) {
+            wave["gates"] = self.gates();
+        }
         if self.one_in(4) {
             wave["approval"] = "Manual".into();
         }
@@ -156,6 +160,16 @@ impl World {
             wave["notBefore"] = whole_seconds(self.now() + wait).into();
         }
         wave
+    }
+
+    fn gates(&mut self) -> Value {
+        let asks = json!({"name": "up", "promql": EXPRESSION, "during": self.any(&["0s", "2m", "20m"])});
+        let checks = json!({"name": "pods", "healthCheck": "WorkloadReady", "during": "1m"});
+        match self.any(&[0, 0, 1, 2]) {
+            Some(0) => json!([asks]),
+            Some(1) => json!([checks, asks]),
+            _ => json!([checks]),
+        }
     }
 
     fn new_establishment(&mut self) -> String {
