@@ -13,6 +13,8 @@ pub const HUB: &str = "hub";
 pub const OWN_NAMESPACE: &str = "own";
 /// How many Establishments have no Instance at first.
 const NEW: u32 = 2;
+/// Establishments that have no Instance of their own.
+pub const MEMBERS: [&str; 2] = ["m0", "m1"];
 /// The application.
 pub const APPLICATION: &str = "app";
 
@@ -140,7 +142,8 @@ fn own(kind: &str, name: &str, spec: Value) -> Value {
     json!({"apiVersion": "gotocloud.amue.fr/v1alpha1", "kind": kind, "metadata": {"name": name}, "spec": spec})
 }
 
-fn application() -> Value {
+/// The application.
+pub fn application() -> Value {
     let size = |factor: u32| {
         json!({
             "quota": {"cpu": (8 * factor).to_string(), "memory": format!("{}Gi", 8 * factor), "storage": "50Gi", "pods": 30 * factor},
@@ -189,6 +192,17 @@ fn labels(number: u32) -> Value {
     json!({names::LABEL_COHORT: cohort})
 }
 
+/// Is that Establishment a grouping of others? The last of those that have an Instance is one.
+pub fn is_grouping(number: u32, fleet: u32) -> bool {
+    number + 1 == fleet
+}
+
+/// A grouping of those members.
+pub fn grouping(instances: &str, members: &[&str]) -> Value {
+    let members: Vec<Value> = members.iter().map(|name| json!({ "name": name })).collect();
+    json!({"applications": [APPLICATION], "instances": instances, "members": members})
+}
+
 /// Publishes all of it.
 pub fn publish(world: &mut World) {
     for name in [HUB, OWN_NAMESPACE] {
@@ -206,6 +220,10 @@ pub fn publish(world: &mut World) {
     for at in 0..LADDER.len() {
         put(world, "Release", "", &release(at));
     }
+    for member in MEMBERS {
+        let spec = json!({"displayName": "École", "sizeClass": "VerySmall", "homePlatform": "cnpg"});
+        put(world, "Establishment", "", &own("Establishment", member, spec));
+    }
     let fleet = world.settings.fleet;
     for number in 0..fleet + NEW {
         let home = if number % 2 == 0 { "cnpg" } else { "server" };
@@ -214,6 +232,9 @@ pub fn publish(world: &mut World) {
         });
         let mut establishment = own("Establishment", &format!("e{number}"), spec);
         establishment["metadata"]["labels"] = labels(number);
+        if is_grouping(number, fleet) && world.settings.habits.groupings {
+            establishment["spec"]["grouping"] = grouping("Shared", &MEMBERS);
+        }
         if number >= fleet {
             establishment["metadata"]["labels"]["new"] = "yes".into();
         }

@@ -337,6 +337,10 @@ impl World {
                 self.control(&one);
             }
         }
+        // Its pods are objects of it too: it is not gone before them.
+        if self.nodes.within(&at.name).next().is_some() {
+            return self.after(SignedDuration::from_secs(10), Timer::NamespaceEnds(at.clone()));
+        }
         self.drop_data(&at.name);
         self.server.forget(MANAGER, at);
         self.settle();

@@ -23,6 +23,19 @@ pub const MANAGER: &str = "kubectl";
 /// The field manager of what they install beside the operator.
 const OTHER: &str = "helm";
 
+/// The kinds of which a policy may refuse what the operator writes: of each that moves pods, data or their surroundings.
+const REFUSED: [&str; 9] = [
+    "Instance",
+    "Namespace",
+    "Deployment",
+    "Job",
+    "Backup",
+    "Cluster",
+    "ConfigMap",
+    "NetworkPolicy",
+    "ControllerRevision",
+];
+
 /// What people do. Each can be left out, to play without it.
 #[allow(clippy::struct_excessive_bools)] // Each is a switch of its own.
 #[derive(Clone, Copy, Debug)]
@@ -39,6 +52,12 @@ pub struct Habits {
     pub reachable_from: bool,
     /// They delete Releases, whatever runs by them.
     pub delete_releases: bool,
+    /// They edit the application, and delete it, whatever runs by it.
+    pub applications: bool,
+    /// They change whom a shared instance serves.
+    pub groupings: bool,
+    /// Policies of theirs refuse what the operator writes, for a time.
+    pub refuse: bool,
     /// They delete objects of instances.
     pub delete_objects: bool,
     /// They delete Instances, and ask for them again.
@@ -68,6 +87,9 @@ impl Habits {
         bad_releases: true,
         reachable_from: true,
         delete_releases: true,
+        applications: true,
+        groupings: true,
+        refuse: true,
         delete_objects: true,
         delete_instances: true,
         foreign: true,
@@ -90,6 +112,9 @@ impl Habits {
         bad_releases: false,
         reachable_from: false,
         delete_releases: false,
+        applications: false,
+        groupings: false,
+        refuse: false,
         delete_objects: false,
         delete_instances: false,
         foreign: false,
@@ -207,6 +232,7 @@ impl World {
             (habits.delete_instances, 6),
             (habits.foreign, 7),
             (true, 8),
+            (habits.applications, 9),
         ]
         .into_iter()
         .filter_map(|(does, what)| does.then_some(what))
@@ -241,12 +267,7 @@ impl World {
             Some(4) => {
                 let place = self.any(&[1, 2, 3, 4]).unwrap_or(1);
                 let release = Ref::new("Release", "", &catalogue::name_of(LADDER[place].version));
-                // The policies are off, or somebody goes round them.
-                self.server.policies = false;
-                self.delete(&release);
-                self.server.policies = true;
-                let later = self.between_seconds(60, 40_000);
-                self.after(later, Timer::Mend(release, Value::Null));
+                self.delete_against_the_policies(&release);
             }
             Some(5) => self.delete_an_object(&namespace),
             Some(6) => {
@@ -257,15 +278,52 @@ impl World {
                 }
             }
             Some(7) => {
-                let name = self.any(&["settings", "worker", "migration"]).unwrap_or("settings");
+                let name = self.any(&["web", "worker", "migration"]).unwrap_or("web");
                 let theirs = Ref::new("NetworkPolicy", &namespace, name);
+                if self.server.get(&theirs).is_some() {
+                    self.delete(&theirs);
+                }
                 let object = json!({"metadata": {"name": name}, "spec": {"podSelector": {}}});
                 if self.server.create(OTHER, &theirs, &object).is_ok() {
                     self.say(|| format!("person: create {theirs}"));
                 }
                 self.settle();
+                let later = self.between_seconds(60, 4000);
+                self.after(later, Timer::Mend(theirs, Value::Null));
             }
+            Some(9) => self.change_the_application(),
             _ => self.consent(at),
+        }
+    }
+
+    fn change_the_application(&mut self) {
+        let application = Ref::new("Application", "", catalogue::APPLICATION);
+        if !self.one_in(3) {
+            let cpu = self.any(&["250m", "300m"]);
+            return self.edit(&application, &json!({"spec": {"sizes": {"small": {"defaultComponent": {"cpu": cpu}}}}}));
+        }
+        self.delete_against_the_policies(&application);
+    }
+
+    /// Somebody deletes what others need: the policies are off, or are gone round. Later it is put back.
+    fn delete_against_the_policies(&mut self, at: &Ref) {
+        self.server.policies = false;
+        self.delete(at);
+        self.server.policies = true;
+        let later = self.between_seconds(60, 40_000);
+        self.after(later, Timer::Mend(at.clone(), Value::Null));
+    }
+
+    /// A policy of somebody's begins to refuse what the operator writes of a kind, or lets it through again.
+    pub(crate) fn somebody_refuses(&mut self, begins: bool) {
+        let kinds: &[&str] = if begins && self.is_lively { &REFUSED } else { &[] };
+        self.server.refused = self.any(kinds);
+        let refused = self.server.refused;
+        self.say(|| format!("person: a policy refuses what the operator writes of {refused:?}"));
+
+        let lasts = if begins { self.between_seconds(60, 15_000) } else { self.between_seconds(3600, 600_000) };
+        if self.is_lively {
+            self.after(lasts, Timer::Policy(!begins));
         }
     }
 
@@ -385,11 +443,15 @@ impl World {
         if !change.is_null() {
             return self.edit(at, change);
         }
-        if self.server.get(at).is_none()
-            && let Some(place) = catalogue::place(&at.name)
-        {
+        let made = match (at.kind, catalogue::place(&at.name)) {
+            ("NetworkPolicy", _) => return self.take_own_away(&at.namespace),
+            ("Application", _) => catalogue::application(),
+            (_, Some(place)) => catalogue::release(place),
+            (_, None) => return,
+        };
+        if self.server.get(at).is_none() {
             self.say(|| format!("person: publishes {at} again"));
-            catalogue::put(self, "Release", "", &catalogue::release(place));
+            catalogue::put(self, at.kind, "", &made);
         }
     }
 }

@@ -82,6 +82,8 @@ pub enum Timer {
     Mend(Ref, serde_json::Value),
     /// The API server answers no more, or again.
     Outage(bool),
+    /// A policy of somebody's refuses what the operator writes, or no more.
+    Policy(bool),
     /// The Lease may be taken.
     Lease,
     /// A person does something about campaigns.
@@ -156,6 +158,9 @@ impl World {
         world.after(SignedDuration::from_mins(30), Timer::Person);
         world.after(SignedDuration::from_hours(6), Timer::Round);
         world.after(SignedDuration::from_hours(9), Timer::Outage(true));
+        if world.settings.habits.refuse {
+            world.after(SignedDuration::from_hours(20), Timer::Policy(true));
+        }
         if world.settings.habits.campaigns {
             world.after(SignedDuration::from_hours(4), Timer::Campaigns);
             world.after(SignedDuration::from_mins(30), Timer::Judgement);
@@ -557,6 +562,7 @@ impl World {
                     self.elect();
                 }
             }
+            Timer::Policy(begins) => self.somebody_refuses(begins),
             Timer::Lease => self.elect(),
             Timer::Measure => self.measures_change(),
             Timer::Campaigns if self.is_lively => self.somebody_directs(),

@@ -1,8 +1,8 @@
 //! Which requests are refused by what they ask: the rules of the definitions and of the chart, in spirit.
 
 use super::{Ref, Refused, Server, Stored};
-use gotocloud_api::Instance;
-use gotocloud_planner::inputs;
+use gotocloud_api::{Instance, names};
+use gotocloud_planner::{campaign, inputs};
 use serde_json::Value;
 
 /// Fields of an Instance's spec that an edit cannot change.
@@ -22,6 +22,15 @@ fn rank(spec: &Value) -> u8 {
         Some("PartialProduction") => 1,
         _ => 0,
     }
+}
+
+/// Does a policy that is not ours let the operator write it?
+pub(super) fn of_somebody_else(server: &Server, by: &str, at: &Ref) -> Result<(), Refused> {
+    let is_operator = [names::FIELD_MANAGER, names::REPLICAS_FIELD_MANAGER, campaign::FIELD_MANAGER].contains(&by);
+    if server.refused == Some(at.kind) && is_operator {
+        return Err(forbidden(format!("admission webhook \"audit.example.fr\" denied the request: {at} is audited")));
+    }
+    Ok(())
 }
 
 /// May this be made?
@@ -51,13 +60,13 @@ pub(super) fn update(at: &Ref, before: &Value, after: &Value) -> Result<(), Refu
                 None => Ok(()),
             }
         }
-        "Campaign" => campaign(at, old, new),
+        "Campaign" => edit_of_campaign(at, old, new),
         "Approval" if old != new => Err(invalid(format!("{at}: an Approval cannot be edited"))),
         _ => Ok(()),
     }
 }
 
-fn campaign(at: &Ref, old: &Value, new: &Value) -> Result<(), Refused> {
+fn edit_of_campaign(at: &Ref, old: &Value, new: &Value) -> Result<(), Refused> {
     let fixed = ["application", "namespace"].into_iter().find(|field| old[*field] != new[*field]);
     if let Some(field) = fixed {
         return Err(invalid(format!("{at}: {field} cannot change")));

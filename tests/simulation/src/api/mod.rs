@@ -151,6 +151,8 @@ pub struct Server {
     pub now: Timestamp,
     /// Are the chart's admission policies in force?
     pub policies: bool,
+    /// The kind of which a policy of somebody else's refuses what the operator writes.
+    pub refused: Option<&'static str>,
     objects: BTreeMap<Ref, Rc<Stored>>,
     version: u64,
     made: u64,
@@ -206,6 +208,7 @@ impl Server {
         Self {
             now,
             policies: true,
+            refused: None,
             objects: BTreeMap::new(),
             version: 0,
             made: 0,
@@ -301,6 +304,9 @@ impl Server {
     /// says it too.
     pub fn apply(&mut self, at: &Ref, request: Apply<'_>) -> Result<Rc<Stored>, Refused> {
         let Apply { by, manifest, force, status } = request;
+        if !status {
+            admission::of_somebody_else(self, by, at)?;
+        }
         let mut said = manifest.clone();
         if status {
             said = json!({"status": manifest["status"]});
@@ -395,6 +401,7 @@ impl Server {
         if uid.is_some_and(|uid| uid != live.uid()) {
             return Err(Refused::conflict(at));
         }
+        admission::of_somebody_else(self, by, at)?;
         admission::deletion(self, at, &live)?;
         if live.is_terminating() {
             return Ok(());

@@ -353,7 +353,7 @@ impl World {
         let in_hand = self.in_hand(None);
         let is_by_hand = |instance: &Instance| record(instance).is_some_and(|record| is_moving(record.phase));
         let is_busy = self.all_instances().iter().any(is_by_hand);
-        if in_hand.is_empty() && !is_busy && !self.is_out {
+        if in_hand.is_empty() && !is_busy && !self.is_out && self.server.refused.is_none() {
             for campaign in self.campaigns() {
                 for name in self.to_go_back(&campaign) {
                     let key = (campaign.metadata.uid.clone().unwrap_or_default(), name);

@@ -14,7 +14,7 @@ use jiff::{SignedDuration, Timestamp};
 use std::{collections::BTreeMap, sync::Arc};
 
 /// How often gates are asked. The operator does so every 15 seconds.
-const EVERY: SignedDuration = SignedDuration::from_mins(3);
+const EVERY: SignedDuration = SignedDuration::from_mins(6);
 
 /// What gates say, as last asked.
 #[derive(Default)]
@@ -56,7 +56,7 @@ pub fn ask(world: &mut World, caller: Caller) {
 
     for (who, instance) in waiting {
         let Some(since) = since(&instance) else { continue };
-        let all = of(world.process(caller), &instance);
+        let all = of(world.process(caller), &instance).to_vec();
         let said: Vec<Gates> = all.iter().map(|gate| ask_one(world, gate, &instance, since, now)).collect();
         let reading = (since, gates::together(said));
 
@@ -110,9 +110,9 @@ fn since(instance: &Instance) -> Option<Timestamp> {
 }
 
 /// The gates of an Instance on its way.
-fn of(process: &Process, instance: &Instance) -> Vec<Gate> {
-    let Some(way) = instance.status.as_ref().and_then(|status| status.upgrade.as_ref()) else { return Vec::new() };
+fn of<'a>(process: &'a Process, instance: &'a Instance) -> &'a [Gate] {
+    let Some(way) = instance.status.as_ref().and_then(|status| status.upgrade.as_ref()) else { return &[] };
     let campaign = way.rollout.as_ref().and_then(|by| process.catalogue.campaign(&by.campaign));
 
-    gates::of(campaign.map(AsRef::as_ref), way).to_vec()
+    gates::of(campaign.map(AsRef::as_ref), way)
 }

@@ -241,7 +241,8 @@ impl World {
     fn change_the_fleet(&mut self) {
         let number = self.between_seconds(0, i64::from(self.settings.fleet) + 1).as_secs();
         let establishment = Ref::new("Establishment", "", &format!("e{number}"));
-        match self.any(&[0, 1, 2, 3, 4]) {
+        match self.any(&[0, 1, 2, 3, 4, 5]) {
+            Some(5) => self.change_a_grouping(),
             Some(0) => {
                 let labels = json!({"metadata": {"labels": {names::LABEL_COHORT: self.any(&COHORTS)}}});
                 let instances = self.instances();
@@ -289,6 +290,21 @@ impl World {
                 );
             }
         }
+    }
+
+    /// Members join the grouping that shares an instance, or leave it; at times each is to have an instance of its own.
+    fn change_a_grouping(&mut self) {
+        let fleet = self.settings.fleet;
+        let Some(number) = (0..fleet).find(|number| catalogue::is_grouping(*number, fleet)) else { return };
+        if !self.settings.habits.groupings {
+            return;
+        }
+        let new = format!("e{fleet}");
+        let [first, second] = catalogue::MEMBERS;
+        let members = self.any(&[vec![first], vec![first, second], vec![first, second, &new]]).unwrap_or_default();
+        let instances = self.any(&["Shared", "Shared", "Shared", "PerMember"]).unwrap_or("Shared");
+        let at = Ref::new("Establishment", "", &format!("e{number}"));
+        self.edit(&at, &json!({"spec": {"grouping": catalogue::grouping(instances, &members)}}));
     }
 
     /// Somebody looks after campaigns that wait for a person.
