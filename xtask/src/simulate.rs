@@ -42,7 +42,7 @@ pub fn run(arguments: &SimulateArgs) -> anyhow::Result<()> {
         let broken = outcome
             .broken
             .as_ref()
-            .map(|broken| json!({"law": broken.law, "what": broken.what, "event": broken.event}));
+            .map(|broken| json!({"law": broken.law.to_string(), "what": broken.what, "event": broken.event}));
         let line = json!({
             "seed": seed, "fleet": fleet, "days": days, "events": outcome.events, "eventsPerSecond": rate.round(),
             "seconds": seconds, "trace": outcome.hash, "broken": broken,

@@ -86,12 +86,25 @@ pub fn is_at_it(at: &Ref, stored: &Stored) -> bool {
     at.kind == "Job" && !is_over(&stored.object) && laws::is_of_upgrade(at)
 }
 
+fn has_failed(job: &Value) -> bool {
+    let conditions = job["status"]["conditions"].as_array().map_or(&[][..], Vec::as_slice);
+    conditions.iter().any(|one| one["type"] == "Failed" && one["status"] == "True")
+}
+
 fn is_over(job: &Value) -> bool {
     let conditions = job["status"]["conditions"].as_array().map_or(&[][..], Vec::as_slice);
     conditions.iter().any(|one| (one["type"] == "Complete" || one["type"] == "Failed") && one["status"] == "True")
 }
 
 impl World {
+    /// A Job of an upgrade in a namespace that ended badly.
+    pub(crate) fn failed_migration(&self, namespace: &str) -> Option<Ref> {
+        let mut within = self.server.within(namespace);
+        let found =
+            within.find(|(at, stored)| at.kind == "Job" && laws::is_of_upgrade(at) && has_failed(&stored.object));
+        found.map(|(at, _)| at.clone())
+    }
+
     /// A controller looks at an object.
     pub(crate) fn control(&mut self, at: &Ref) {
         let stored = self.server.get(at).cloned();

@@ -1,8 +1,8 @@
 //! Mistakes that somebody could make, planted to show that each is found.
 
-use crate::laws::{self, campaigns};
+use crate::laws::Law;
 use gotocloud_api::upgrade::UpgradePhase;
-use gotocloud_planner::{Kind, Snapshot, Step};
+use gotocloud_planner::{Kind, ObjectKey, Snapshot, Step};
 
 /// A mistake of the operator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,7 +15,7 @@ pub enum Fault {
     ActsBeforeItRecords,
     /// What was not rendered in this pass is removed, also what a phase owns.
     RemovesWhatAPhaseOwns,
-    /// No deadline wakes anybody: a state without exit.
+    /// No deadline is ever over: a state without exit.
     ForgetsDeadlines,
     /// A finalizer is never taken off: a claim that is never released.
     NeverLetsGo,
@@ -25,12 +25,10 @@ pub enum Fault {
     TakesWhatIsThere,
     /// A password is made anew though there is one.
     MakesPasswordsAnew,
-    /// A step that fails is not told.
-    HidesFailures,
     /// The status is another each time.
     TellsAgain,
-    /// What is deleted while a watch is broken is never missed.
-    ForgetsWhatAListLacks,
+    /// What was made once and is gone is not made anew.
+    MendsNothing,
     /// Data is removed with the workload.
     RemovesData,
     /// A process does not ask whether it still holds the Lease.
@@ -59,35 +57,51 @@ pub enum Fault {
     SeesNoGates,
     /// A gate that cannot be told is taken for true.
     TakesUnknownForTrue,
+    /// A migration that failed is made anew, as if it had not begun.
+    MigratesAgain,
+    /// A migration that broke off is taken for one that a person lets go on.
+    GoesOnUnasked,
+    /// Pods are taken for ready.
+    SeesNoHealth,
+    /// Why something is not as asked is not told.
+    SaysNoReason,
     /// What a way is made of is looked up in today's catalogue instead of in its record.
     LooksFactsUp,
 }
 
 impl Fault {
     /// Those that the default run is known to find, with the law that each breaks.
-    pub const FOUND: [(Self, &'static str); 22] = [
-        (Self::ActsOnAStaleView, laws::FORWARD),
-        (Self::NamesNoVersion, laws::NAMED),
-        (Self::ActsBeforeItRecords, laws::RECORDED),
-        (Self::RemovesWhatAPhaseOwns, laws::OWNED),
-        (Self::NeverLetsGo, laws::GONE),
-        (Self::TakesPodsForGone, laws::QUIET),
-        (Self::MakesPasswordsAnew, laws::SECRET),
-        (Self::RemovesData, laws::KEPT),
-        (Self::LooksFactsUp, laws::SUITS),
-        (Self::AsksNoGuard, laws::LEASE),
-        (Self::TellsOverWhatever, laws::NAMED),
-        (Self::NamesNoTarget, laws::NAMED),
-        (Self::TakesPinned, campaigns::PINNED),
-        (Self::SeesNoClaims, campaigns::LIMITS),
-        (Self::SeesNoPause, campaigns::HELD),
-        (Self::SeesNoDay, campaigns::LATE),
-        (Self::SeesNoWindows, campaigns::WINDOWS),
-        (Self::IsNeverWoken, laws::WEDGE),
-        (Self::RecordsNoWave, campaigns::ORDER),
-        (Self::HoldsWhatGoesBack, campaigns::BACK),
-        (Self::SeesNoGates, laws::GATES),
-        (Self::TakesUnknownForTrue, laws::GATES),
+    pub const FOUND: [(Self, Law); 30] = [
+        (Self::ActsOnAStaleView, Law::Forward),
+        (Self::NamesNoVersion, Law::Named),
+        (Self::ActsBeforeItRecords, Law::Recorded),
+        (Self::RemovesWhatAPhaseOwns, Law::Owned),
+        (Self::NeverLetsGo, Law::Gone),
+        (Self::TakesPodsForGone, Law::Quiet),
+        (Self::MakesPasswordsAnew, Law::Secret),
+        (Self::RemovesData, Law::Kept),
+        (Self::LooksFactsUp, Law::Suits),
+        (Self::AsksNoGuard, Law::Lease),
+        (Self::TellsOverWhatever, Law::Named),
+        (Self::NamesNoTarget, Law::Named),
+        (Self::TakesPinned, Law::Pinned),
+        (Self::SeesNoClaims, Law::Limits),
+        (Self::SeesNoPause, Law::Held),
+        (Self::SeesNoDay, Law::Late),
+        (Self::SeesNoWindows, Law::Windows),
+        (Self::IsNeverWoken, Law::Wedge),
+        (Self::RecordsNoWave, Law::Order),
+        (Self::HoldsWhatGoesBack, Law::Back),
+        (Self::SeesNoGates, Law::Gates),
+        (Self::TakesUnknownForTrue, Law::Gates),
+        (Self::MigratesAgain, Law::Once),
+        (Self::GoesOnUnasked, Law::Half),
+        (Self::TakesWhatIsThere, Law::Foreign),
+        (Self::ForgetsDeadlines, Law::Exit),
+        (Self::SaysNoReason, Law::Said),
+        (Self::MendsNothing, Law::True),
+        (Self::SeesNoHealth, Law::Left),
+        (Self::TellsAgain, Law::Silent),
     ];
 
     /// Puts the mistake into what is about to be carried out.
@@ -100,6 +114,16 @@ impl Fault {
                 steps.extend(jobs.map(|job| Step::Remove(job.key.clone())));
             }
             Self::NeverLetsGo => steps.retain(|step| !matches!(step, Step::Release)),
+            Self::MendsNothing => {
+                let inventory = snapshot.instance.status.as_ref().and_then(|status| status.inventory.as_ref());
+                let made: Vec<ObjectKey> =
+                    inventory.iter().flat_map(|all| &all.entries).filter_map(ObjectKey::from_entry).collect();
+                let is_there = |key: &ObjectKey| snapshot.children.iter().any(|child| child.key == *key);
+                steps.retain(|step| match step {
+                    Step::Apply { object, .. } => is_there(&object.key) || !made.contains(&object.key),
+                    _ => true,
+                });
+            }
             Self::RemovesData if is_deleted => {
                 let clusters = snapshot.children.iter().filter(|child| child.key.kind == Kind::Cluster);
                 let mut removals: Vec<_> = clusters.map(|one| Step::Remove(one.key.clone())).collect();

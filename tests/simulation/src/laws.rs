@@ -1,12 +1,12 @@
 //! What must hold, whatever happens.
 
 mod calendars;
-pub mod campaigns;
+mod campaigns;
 mod gates;
+mod law;
 mod rest;
 
-pub use gates::GATES;
-pub use rest::{EXIT, GONE, LEFT, SAID, SILENT, TRUE, WEDGE};
+pub use law::Law;
 
 use crate::{
     api::{Change, Ref, Stored},
@@ -26,35 +26,11 @@ use gotocloud_planner::campaign::FIELD_MANAGER;
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-/// No pods run on data that does not suit them: data half-way suits none.
-pub const SUITS: &str = "no pod runs on data that does not suit it";
-/// The pods that write are gone before data is saved or moved for good.
-pub const QUIET: &str = "nobody writes any more when a backup or a migration for good begins";
-/// A migration begins once in each attempt.
-pub const ONCE: &str = "no migration of one attempt begins twice";
-/// A migration does not begin on what another left half-way.
-pub const HALF: &str = "nothing is begun on data that is half-way before a person says so";
-/// What a phase owns stays as long as the phase.
-pub const OWNED: &str = "nothing is removed that a phase owns";
-/// What is somebody else's stays as it is.
-pub const FOREIGN: &str = "nothing is changed that is not ours";
-/// Data stays until a person asks for its removal.
-pub const KEPT: &str = "no data goes, or is begun anew, unless a person asked for it";
-/// What was generated is made once.
-pub const SECRET: &str = "what was generated stays";
-/// A record goes forward.
-pub const FORWARD: &str = "no record of a way goes back, or is left before it ended";
-/// A status is decided on what was seen.
-pub const NAMED: &str = "a status is written over what it was decided on, and over nothing else";
-/// One process acts.
-pub const LEASE: &str = "nobody writes but who holds the Lease";
-/// A record is there before what it asks for.
-pub const RECORDED: &str = "nothing of a way is made before its record says so";
 /// A law that was broken.
 #[derive(Clone, Debug)]
 pub struct Broken {
     /// Which law.
-    pub law: &'static str,
+    pub law: Law,
     /// What happened.
     pub what: String,
     /// The event after which it was seen.
@@ -130,7 +106,7 @@ impl World {
         let holder = self.lease.holder;
         if holder != Some(caller.place) {
             let what = format!("{} is written by process {}, and {holder:?} holds the Lease", change.at, caller.place);
-            self.breaks(LEASE, what);
+            self.breaks(Law::Lease, what);
         }
     }
 
@@ -145,17 +121,17 @@ impl World {
         let instance = self.instance_of(&at.namespace);
         let lives = instance.as_ref().is_some_and(|one| one.metadata.deletion_timestamp.is_none());
         if lives && is_at_it(at, before) {
-            self.breaks(OWNED, format!("{at}, which moves the data, is removed by the operator"));
+            self.breaks(Law::Owned, format!("{at}, which moves the data, is removed by the operator"));
         }
         if at.kind == "Cluster" && &*at.name == "database" {
             let is_asked = instance.as_ref().is_none_or(|one| one.spec.deletion_policy == DeletionPolicy::Delete);
             if !is_asked {
-                self.breaks(KEPT, format!("{at} is removed by the operator"));
+                self.breaks(Law::Kept, format!("{at} is removed by the operator"));
             }
         }
         let is_ours = before.label(names::LABEL_MANAGED_BY) == Some(names::FIELD_MANAGER);
         if at.kind != "Instance" && !is_ours {
-            self.breaks(FOREIGN, format!("{at}, which is somebody else's, is removed by the operator"));
+            self.breaks(Law::Foreign, format!("{at}, which is somebody else's, is removed by the operator"));
         }
     }
 
@@ -168,13 +144,13 @@ impl World {
                 ("Job", Some(UpgradePhase::Migrate)) | ("Backup", Some(UpgradePhase::Backup))
             );
             if !is_asked {
-                self.breaks(RECORDED, format!("{at} is made while its record says {phase:?}"));
+                self.breaks(Law::Recorded, format!("{at} is made while its record says {phase:?}"));
             }
         }
         if at.kind == "Cluster" && &*at.name == "database" {
             let holds = self.data.get(&*at.namespace).is_some_and(|data| data.moved.is_some());
             if holds {
-                self.breaks(KEPT, format!("{at} is made anew, empty, though the instance had data"));
+                self.breaks(Law::Kept, format!("{at} is made anew, empty, though the instance had data"));
             }
         }
     }
@@ -187,7 +163,7 @@ impl World {
         if at.kind == "Instance" {
             let status = |stored: &Stored| typed::<InstanceStatus>(&stored.object["status"]);
             if before.object["status"] != after.object["status"] && !change.is_named {
-                self.breaks(NAMED, format!("the status of {at} is written without a precondition"));
+                self.breaks(Law::Named, format!("the status of {at} is written without a precondition"));
             }
             if before.object["status"]["upgrade"] != after.object["status"]["upgrade"] {
                 let (old, new) = (status(before), status(after));
@@ -200,13 +176,13 @@ impl World {
         let is_ours = before.label(names::LABEL_MANAGED_BY) == Some(names::FIELD_MANAGER)
             || before.owners.iter().any(|owner| owner.manager == names::FIELD_MANAGER && owner.applies);
         if !is_ours {
-            self.breaks(FOREIGN, format!("{at}, which is somebody else's, is changed by the operator"));
+            self.breaks(Law::Foreign, format!("{at}, which is somebody else's, is changed by the operator"));
         }
         if at.kind == "Secret" {
             let (old, new) = (&before.object["data"], &after.object["data"]);
             let lost = ["password", "session-key"].into_iter().find(|key| old[key].is_string() && old[key] != new[key]);
             if let Some(key) = lost {
-                self.breaks(SECRET, format!("{key} of {at} is another"));
+                self.breaks(Law::Secret, format!("{key} of {at} is another"));
             }
         }
     }
@@ -223,9 +199,9 @@ impl World {
         }
         let goes_on = new.filter(|new| new.started_at == old.started_at && new.to == old.to && new.from == old.from);
         match goes_on {
-            None => self.breaks(FORWARD, format!("{at} leaves its way from {way}")),
+            None => self.breaks(Law::Forward, format!("{at} leaves its way from {way}")),
             Some(new) if (new.step, rank(new.phase)) < (old.step, rank(old.phase)) => {
-                self.breaks(FORWARD, format!("{at} goes back from {way} to {} of step {}", new.phase, new.step));
+                self.breaks(Law::Forward, format!("{at} goes back from {way} to {} of step {}", new.phase, new.step));
             }
             Some(new) => self.judge_gates(at, old, new),
         }
@@ -244,7 +220,7 @@ impl World {
                 None => format!("was moved {moved} times"),
             };
             let what = format!("a pod of {} of {version} ({:?}) runs on data that {on}", pod.of, pod.state);
-            self.breaks(SUITS, what);
+            self.breaks(Law::Suits, what);
         }
     }
 
@@ -256,14 +232,14 @@ impl World {
     /// May the migration begin?
     pub(crate) fn judge_job(&mut self, at: &Ref, place: usize) {
         if self.nodes.begun.contains(at) {
-            self.breaks(ONCE, format!("{at} begins a second time"));
+            self.breaks(Law::Once, format!("{at} begins a second time"));
         }
         if self.data.get(&*at.namespace).is_some_and(|data| data.half.is_some()) {
-            self.breaks(HALF, format!("{at} begins on data that is half-way"));
+            self.breaks(Law::Half, format!("{at} begins on data that is half-way"));
         }
         let is_for_good = LADDER[place].moves == Moves::ForGood;
         if is_for_good && self.is_written_to(&at.namespace) {
-            self.breaks(QUIET, format!("{at} begins while pods are there"));
+            self.breaks(Law::Quiet, format!("{at} begins while pods are there"));
         }
     }
 
@@ -273,10 +249,10 @@ impl World {
             return;
         }
         if self.data.get(&*at.namespace).is_some_and(|data| data.half.is_some()) {
-            self.breaks(HALF, format!("{at} is taken of data that is half-way"));
+            self.breaks(Law::Half, format!("{at} is taken of data that is half-way"));
         }
         if self.is_written_to(&at.namespace) {
-            self.breaks(QUIET, format!("{at} begins while pods are there"));
+            self.breaks(Law::Quiet, format!("{at} begins while pods are there"));
         }
     }
 
@@ -288,7 +264,7 @@ impl World {
             one.spec.deletion_policy == DeletionPolicy::Delete && one.metadata.deletion_timestamp.is_some()
         });
         if holds && !is_asked {
-            self.breaks(KEPT, format!("the data of {namespace} goes, and nobody asked for it"));
+            self.breaks(Law::Kept, format!("the data of {namespace} goes, and nobody asked for it"));
         }
     }
 }

@@ -1,13 +1,13 @@
 //! Years of a fleet, in seconds: the planner decides, in a world of an API server, controllers, people and faults.
 //!
 //! One seed chooses every next thing that happens, so a run is a seed and a length, and the same two give the same trace.
-//! After each thing the laws of [`laws`] are asked. In the end people and faults stop, and what is then at rest is judged.
+//! After each thing each [`Law`] is asked. In the end people and faults stop, and what is then at rest is judged.
 
 pub mod api;
 mod catalogue;
 mod controllers;
 mod fault;
-pub mod laws;
+mod laws;
 mod lease;
 mod operator;
 mod people;
@@ -16,7 +16,7 @@ mod trace;
 mod world;
 
 pub use fault::Fault;
-pub use laws::Broken;
+pub use laws::{Broken, Law};
 pub use people::Habits;
 pub use world::Settings;
 

@@ -5,7 +5,7 @@ use crate::{
     catalogue,
     controllers::{Data, Nodes},
     fault::Fault,
-    laws::{Broken, Laws},
+    laws::{Broken, Law, Laws},
     lease::Lease,
     operator::{self, Process, Work},
     people::People,
@@ -514,15 +514,9 @@ impl World {
     pub(crate) fn list_anew(&mut self, place: usize, kind: &'static str) {
         let listed = self.server.listed(kind, operator::selector(kind));
         let process = &mut self.processes[place];
-        let is_partial = self.settings.fault == Some(Fault::ForgetsWhatAListLacks) && process.is_synced();
         if let Some(inbox) = process.inbox.get_mut(kind) {
             inbox.clear();
-            match listed {
-                Told::All(all) if is_partial => {
-                    inbox.extend(all.into_iter().map(|(at, stored)| Told::Is(at, stored)));
-                }
-                listed => inbox.push_back(listed),
-            }
+            inbox.push_back(listed);
         }
     }
 
@@ -576,7 +570,7 @@ impl World {
     }
 
     /// Breaks a law, if none is broken yet.
-    pub(crate) fn breaks(&mut self, law: &'static str, what: String) {
+    pub(crate) fn breaks(&mut self, law: Law, what: String) {
         if self.broken.is_none() {
             self.say(|| format!("BROKEN: {law}: {what}"));
             self.broken = Some(Broken { law, what, event: self.events });

@@ -1,6 +1,6 @@
 //! What must hold of campaigns: by what the API server has, and by what the process that decided was shown.
 
-use super::{Laws, calendars};
+use super::{Law, Laws, calendars};
 use crate::{
     api::{Change, Ref, Stored},
     catalogue::HUB,
@@ -22,25 +22,6 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use serde_json::json;
 use std::collections::BTreeMap;
-
-/// No more at once than a campaign says, over all campaigns and what people do by hand.
-pub const LIMITS: &str = "no more is changed at once than a wave, a platform and a database server may";
-/// Windows, freezes and deferrals.
-pub const WINDOWS: &str = "nothing begins outside of its windows, in a freeze, or before its deferral is over";
-/// An Instance is one campaign's.
-pub const HOLDER: &str = "no campaign takes what another that goes on holds";
-/// Waves come one after the other.
-pub const ORDER: &str = "a wave begins once, after those before it, and is recorded before its first target begins";
-/// Who is late begins by a person's word.
-pub const LATE: &str = "what cannot be done by its day does not begin before a person accepts that";
-/// A target begins once.
-pub const BEGUN: &str = "no target begins twice in one attempt";
-/// What is held begins nothing.
-pub const HELD: &str = "a campaign that is not let go begins nothing";
-/// Nobody's field is taken.
-pub const PINNED: &str = "what a person set, no campaign takes";
-/// The emergency exit.
-pub const BACK: &str = "going back is held by nothing but limits and a person";
 
 /// How long what is free to go back may take to begin.
 const PATIENCE: SignedDuration = SignedDuration::from_mins(80);
@@ -200,7 +181,7 @@ impl World {
         Some(Beginning { campaign, instance: write.name.clone(), rollout, is_back, place })
     }
 
-    fn wrong_with(&self, known: &Known<'_>, begun: &[Beginning]) -> Option<(&'static str, String)> {
+    fn wrong_with(&self, known: &Known<'_>, begun: &[Beginning]) -> Option<(Law, String)> {
         let mut in_hand = self.in_hand(Some(known));
         for one in begun {
             let Beginning { campaign, instance, rollout, is_back, place } = one;
@@ -208,14 +189,14 @@ impl World {
             let what = format!("{name} begins {instance} of wave {}", rollout.wave);
             let spec = &campaign.spec;
             if spec.state != CampaignState::Running {
-                return Some((HELD, format!("{what}, which is {:?}", spec.state)));
+                return Some((Law::Held, format!("{what}, which is {:?}", spec.state)));
             }
             let stored = self.server.get(&Ref::new("Campaign", "", &name));
             let stored: Option<Campaign> = stored.and_then(|stored| typed(&stored.object));
             let Some(stored) = stored.filter(|stored| stored.metadata.uid == campaign.metadata.uid) else { continue };
             let waves = stored.status.as_ref().map_or(&[][..], |status| &status.waves);
             let started = waves.iter().find(|wave| wave.name == rollout.wave).and_then(|wave| wave.started_at.clone());
-            let Some(started) = started else { return Some((ORDER, format!("{what}, which is not recorded"))) };
+            let Some(started) = started else { return Some((Law::Order, format!("{what}, which is not recorded"))) };
 
             let seen = known.instance(HUB, instance);
             // A process knows of what it wrote before a watch shows it: an end that stands on the server is one.
@@ -223,10 +204,10 @@ impl World {
                 self.campaigns().iter().any(|one| one.metadata.name.as_ref() == Some(name) && !is_over(one))
             };
             if let Some(other) = seen.as_deref().and_then(|one| held_by(known, campaign, one)).filter(goes_on) {
-                return Some((HOLDER, format!("{what}, which {other} holds")));
+                return Some((Law::Holder, format!("{what}, which {other} holds")));
             }
             if !is_back && let Some(why) = calendars::closed(known, campaign, instance, started.0, self.now()) {
-                return Some((WINDOWS, format!("{what}: {why}")));
+                return Some((Law::Windows, format!("{what}: {why}")));
             }
             in_hand.retain(|other| other.name != *instance);
             in_hand.push(InHand {
@@ -235,7 +216,7 @@ impl World {
                 place: place.clone(),
             });
             if let Some(why) = over_limits(known, campaign, rollout, place, &in_hand) {
-                return Some((LIMITS, format!("{what}: {why}")));
+                return Some((Law::Limits, format!("{what}: {why}")));
             }
         }
         None
@@ -248,7 +229,7 @@ impl World {
         let name = change.at.name.to_string();
         if let Some(before) = before {
             if !change.is_named {
-                self.breaks(super::NAMED, format!("{} is written by a campaign without a precondition", change.at));
+                self.breaks(Law::Named, format!("{} is written by a campaign without a precondition", change.at));
             }
             let lost = |path: &str| {
                 let owned = |stored: &Stored| {
@@ -257,7 +238,7 @@ impl World {
                 owned(before) && !owned(after)
             };
             if let Some(path) = ["/f:spec/f:release", "/f:spec/f:stage"].into_iter().find(|path| lost(path)) {
-                self.breaks(PINNED, format!("{path} of {} is taken by a campaign", change.at));
+                self.breaks(Law::Pinned, format!("{path} of {} is taken by a campaign", change.at));
             }
         }
         let Some(rollout) = new.spec.rollout.clone() else { return };
@@ -273,14 +254,17 @@ impl World {
         let is_asked_for = old.is_none_or(|old| old.spec.release.is_some());
         let is_again = !self.laws.begun.insert((uid, rollout.clone()));
         if is_again && !is_anothers && is_asked_for {
-            self.breaks(BEGUN, format!("{name} is begun again by {} in attempt {}", rollout.campaign, rollout.attempt));
+            self.breaks(
+                Law::Begun,
+                format!("{name} is begun again by {} in attempt {}", rollout.campaign, rollout.attempt),
+            );
         }
     }
 
     /// Judges what is written of a campaign's status.
     pub(super) fn judge_campaign_status(&mut self, change: &Change, before: &Stored, after: &Stored) {
         if !change.is_named {
-            self.breaks(super::NAMED, format!("the status of {} is written without a precondition", change.at));
+            self.breaks(Law::Named, format!("the status of {} is written without a precondition", change.at));
         }
         let (Some(old), Some(new)) = (typed::<Campaign>(&before.object), typed::<Campaign>(&after.object)) else {
             return;
@@ -293,7 +277,7 @@ impl World {
         for (place, wave) in listed.iter().enumerate() {
             let (was, is) = (started(&old, &wave.name), wave.started_at.clone());
             if was.is_some() && was != is {
-                self.breaks(ORDER, format!("the start of wave {} of {} is another", wave.name, change.at));
+                self.breaks(Law::Order, format!("the start of wave {} of {} is another", wave.name, change.at));
             }
             if was.is_some() || is.is_none() {
                 continue;
@@ -305,12 +289,12 @@ impl World {
             };
             if let Some(other) = listed[..place].iter().find(is_before) {
                 let what = format!("wave {} of {} begins before {} is over", wave.name, change.at, other.name);
-                self.breaks(ORDER, what);
+                self.breaks(Law::Order, what);
             }
             let is_first = new.spec.waves.iter().all(|one| started(&old, &one.name).is_none());
             let is_late = new.spec.finish_by.as_ref().is_some_and(|by| by.0 + PATIENCE < self.now());
             if is_first && is_late && wave.counts.pending > 0 && !self.is_late_end_accepted(&new) {
-                self.breaks(LATE, format!("{} begins after its day", change.at));
+                self.breaks(Law::Late, format!("{} begins after its day", change.at));
             }
         }
     }
@@ -341,7 +325,7 @@ impl World {
             let late = waves.iter().filter_map(|wave| wave.waits_for.as_deref()).find(|says| is_long_past(says, now));
             if let Some(says) = late.filter(|_| is_seen && !self.is_out) {
                 let what = format!("{:?} waits for what is long past: {says}", campaign.metadata.name);
-                self.breaks(super::WEDGE, what);
+                self.breaks(Law::Wedge, what);
             }
         }
     }
@@ -365,7 +349,7 @@ impl World {
         let late = waiting.iter().find(|(_, since)| **since + PATIENCE < now);
         if let Some(((_, name), since)) = late {
             let what = format!("{name} is to go back, and nothing holds it since {since}");
-            self.breaks(BACK, what);
+            self.breaks(Law::Back, what);
         }
         self.laws.to_go_back = waiting;
     }

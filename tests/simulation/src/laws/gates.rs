@@ -1,5 +1,6 @@
 //! What must hold of gates: by what there was to measure, whatever the operator was answered.
 
+use super::Law;
 use crate::{api::Ref, catalogue::HUB, world::World};
 use gotocloud_api::{
     Instance,
@@ -9,9 +10,6 @@ use gotocloud_api::{
 };
 use gotocloud_planner::campaign::gates::during;
 use jiff::SignedDuration;
-
-/// A gate is true before it is passed.
-pub const GATES: &str = "no target is verified before each gate of its wave was true for as long as it must be";
 
 /// How far apart two samples are: what is between them nobody sees.
 const UNSEEN: SignedDuration = SignedDuration::from_secs(20);
@@ -55,7 +53,7 @@ impl World {
         let passed = all.iter().filter(|gate| gate.promql.is_some()).find(|gate| !was_true(gate));
         if let Some(gate) = passed {
             let what = format!("{at} is verified, and {gate:?} was not true for so long since {since}");
-            self.breaks(GATES, what);
+            self.breaks(Law::Gates, what);
         }
     }
 }

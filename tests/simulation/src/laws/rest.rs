@@ -1,5 +1,6 @@
 //! What must hold when nobody has done anything for a while.
 
+use super::Law;
 use crate::{
     api::Ref,
     catalogue::{self, LADDER},
@@ -15,21 +16,6 @@ use gotocloud_api::{
 use gotocloud_planner::ObjectKey;
 use jiff::Timestamp;
 
-/// A phase ends by its deadline.
-pub const EXIT: &str = "at rest, no way is under way that nobody is asked to help";
-/// What is wrong is said.
-pub const SAID: &str = "at rest, what is not as asked says why";
-/// What is said is true.
-pub const TRUE: &str = "at rest, what is said to be ready is";
-/// Nothing is left behind.
-pub const LEFT: &str = "at rest, nothing is left that no release asks for";
-/// Nothing is written.
-pub const SILENT: &str = "at rest, nothing is written";
-/// A deletion ends.
-pub const GONE: &str = "at rest, what was deleted is gone";
-/// A campaign ends, or says what it waits for.
-pub const WEDGE: &str = "at rest, every campaign has ended, or waits for what it says";
-
 /// How often campaigns may be looked at on a day on which nothing happens.
 const LOOKS_A_DAY: u32 = 500;
 
@@ -38,11 +24,11 @@ impl World {
     pub(crate) fn judge_rest(&mut self, since: Timestamp) {
         if let Some(written) = self.laws.written.filter(|written| *written > since) {
             let what = format!("{} was written at {written}, though nothing happened since {since}", self.laws.wrote);
-            self.breaks(SILENT, what);
+            self.breaks(Law::Silent, what);
         }
         let (_, looks) = self.laws.looks;
         if looks > LOOKS_A_DAY {
-            self.breaks(SILENT, format!("campaigns were looked at {looks} times on the last day"));
+            self.breaks(Law::Silent, format!("campaigns were looked at {looks} times on the last day"));
         }
         for instance in self.all_instances() {
             self.judge_rest_of(&instance);
@@ -56,7 +42,7 @@ impl World {
         let name = instance.metadata.name.clone().unwrap_or_default();
         let namespace = names::workload_namespace(&name);
         if instance.metadata.deletion_timestamp.is_some() {
-            return self.breaks(GONE, format!("{name} is still being deleted"));
+            return self.breaks(Law::Gone, format!("{name} is still being deleted"));
         }
         let status = instance.status.clone().unwrap_or_default();
         let condition = |kind: &str| status.conditions.iter().find(|one| one.type_ == kind);
@@ -68,17 +54,18 @@ impl World {
             let waits = matches!(record.phase, UpgradePhase::Backup | UpgradePhase::Preflight);
             if !waits || record.message.is_empty() {
                 let what = format!("{name} is in {} since {}: {}", record.phase, record.since.0, record.message);
-                return self.breaks(EXIT, what);
+                return self.breaks(Law::Exit, what);
             }
         }
         if !is("Ready") && (says.is_empty() || !(is("Stalled") || is("Reconciling"))) {
-            return self.breaks(SAID, format!("{name} is not ready, and says {says:?}"));
+            return self.breaks(Law::Said, format!("{name} is not ready, and says {says:?}"));
         }
         let asked = instance.spec.release.as_deref();
         let runs = status.release.as_ref().map(|release| release.name.as_str());
         let answered = status.upgrade.as_ref().is_some_and(|record| Some(record.to.as_str()) == asked);
         if is("Ready") && asked.is_some() && asked != runs && !answered {
-            return self.breaks(SAID, format!("{name} runs {runs:?}, is asked for {asked:?}, and says nothing of it"));
+            return self
+                .breaks(Law::Said, format!("{name} runs {runs:?}, is asked for {asked:?}, and says nothing of it"));
         }
 
         let place = runs.and_then(catalogue::place);
@@ -90,16 +77,18 @@ impl World {
             });
             if let Some(key) = missing {
                 let what = format!("{name} is said to be ready, and {key} is not there, or somebody else's");
-                return self.breaks(TRUE, what);
+                return self.breaks(Law::True, what);
             }
             let ready = self.nodes.within(&namespace).filter(|pod| pod.state == PodState::Ready).count();
             if ready == 0 {
-                return self.breaks(TRUE, format!("{name} is said to be ready, and has no pod that is"));
+                return self.breaks(Law::True, format!("{name} is said to be ready, and has no pod that is"));
             }
             let other = self.nodes.within(&namespace).find(|pod| Some(pod.runs) != place).map(|pod| pod.of.clone());
             if let Some(of) = other {
-                return self
-                    .breaks(LEFT, format!("a pod of {of} is of another release than {runs:?}, which {name} runs"));
+                return self.breaks(
+                    Law::Left,
+                    format!("a pod of {of} is of another release than {runs:?}, which {name} runs"),
+                );
             }
         }
         let unfinished = self.server.within(&namespace).find(|(at, stored)| {
@@ -110,14 +99,14 @@ impl World {
         });
         if let Some((at, _)) = unfinished {
             let what = format!("{at} is left, which {runs:?} does not ask for");
-            self.breaks(LEFT, what);
+            self.breaks(Law::Left, what);
         }
     }
 
     fn judge_rest_of_campaign(&mut self, campaign: &Campaign) {
         let name = campaign.metadata.name.clone().unwrap_or_default();
         if let Err(why) = self.is_at_rest(campaign) {
-            self.breaks(WEDGE, format!("{name}: {why}"));
+            self.breaks(Law::Wedge, format!("{name}: {why}"));
         }
     }
 

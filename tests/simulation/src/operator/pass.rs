@@ -45,6 +45,8 @@ const WRITERS_RETRY: Duration = Duration::from_secs(2);
 const ASIDE_RETRY: Duration = Duration::from_secs(15);
 /// How often what holds up a way that has not begun is looked at. The operator does so every half minute.
 const HOLD_RETRY: SignedDuration = SignedDuration::from_mins(10);
+/// Longer than any run lasts.
+const NEVER: SignedDuration = SignedDuration::from_hours(100 * 365 * 24);
 /// Share of the fleet's objects, in percent, that may be removed at once.
 const REMOVAL_LIMIT_PERCENT: usize = 10;
 
@@ -83,8 +85,11 @@ pub fn pass(world: &mut World, caller: Caller, who: &InstanceRef) {
     let process = world.process(caller);
     let Some(watched) = process.catalogue.instances.get(who).cloned() else { return };
     let mut instance = if is_stale { watched } else { latest(process, who, watched) };
-    if process.fault == Some(Fault::LooksFactsUp) {
-        instance = with_facts_of_today(process, &instance);
+    match process.fault {
+        Some(Fault::LooksFactsUp) => instance = with_facts_of_today(process, &instance),
+        Some(Fault::MigratesAgain) => instance = with_no_migration_begun(&instance),
+        Some(Fault::GoesOnUnasked) => instance = with_a_word_to_go_on(&instance),
+        _ => {}
     }
     process.busy.insert(who.clone());
 
@@ -131,6 +136,27 @@ fn with_facts_of_today(process: &Process, instance: &Instance) -> Arc<Instance> 
     Arc::new(instance)
 }
 
+/// An Instance whose record does not say that its migration began: a planted mistake.
+fn with_no_migration_begun(instance: &Instance) -> Arc<Instance> {
+    let mut instance = instance.clone();
+    let record = instance.status.as_mut().and_then(|status| status.upgrade.as_mut());
+    if let Some(record) = record.filter(|record| record.phase == UpgradePhase::Migrate) {
+        record.migration = None;
+    }
+    Arc::new(instance)
+}
+
+/// An Instance of which a person says that its migration is to be run again: a planted mistake.
+fn with_a_word_to_go_on(instance: &Instance) -> Arc<Instance> {
+    let mut instance = instance.clone();
+    let record = instance.status.as_ref().and_then(|status| status.upgrade.as_ref());
+    if let Some(job) = record.and_then(|record| record.migration.clone()) {
+        let annotations = instance.metadata.annotations.get_or_insert_default();
+        annotations.insert(names::ANNOTATION_GO_ON_WITH.to_owned(), job);
+    }
+    Arc::new(instance)
+}
+
 fn later(now: Timestamp, wait: Duration) -> Timestamp {
     SignedDuration::try_from(wait).ok().and_then(|wait| now.checked_add(wait).ok()).unwrap_or(now)
 }
@@ -172,8 +198,18 @@ fn one(
     let process = world.process(caller);
     let assured = process.memory.get(who).and_then(|one| one.database_assured.clone());
     let mut view = View::of(process, who, Arc::clone(instance), now);
+    if fault == Some(Fault::ForgetsDeadlines) {
+        view.terms.progress_deadline = NEVER;
+        view.terms.backup_deadline = NEVER;
+    }
     if view.asks_for_quiet() {
         view.writers = Some(writers(world, caller, who)?);
+    }
+    if fault == Some(Fault::MigratesAgain)
+        && let Some(job) = world.failed_migration(&names::workload_namespace(&who.name))
+    {
+        remove(world, caller, who, &ObjectKey::new(Kind::Job, &job.namespace, &job.name))?;
+        return Ok(Some(OUTDATED_RETRY));
     }
     let process = world.process(caller);
     let mut snapshot = view.snapshot(process, None, assured.as_ref());
@@ -222,9 +258,8 @@ fn one(
 
     let assured_now = pass.database_assured.as_ref().or(assured.as_ref());
     let after = view.snapshot(process, None, assured_now);
-    let failure_told = failure.clone().filter(|_| fault != Some(Fault::HidesFailures));
     let outcome = Outcome {
-        failure: failure_told,
+        failure: failure.clone(),
         applied: after.children.iter().map(|child| (child.key.clone(), child.applied.to_string())).collect(),
         removal: (removals > 0).then(|| removal.clone()),
         database_assured: pass.database_assured.is_some(),
@@ -245,7 +280,6 @@ fn one(
             let is_held = way.as_ref().is_some_and(|way| way.phase == UpgradePhase::Preflight);
             let again = way.and_then(|way| look_again(&way, &view.terms, now));
             let again = if is_held { again.map(|at| at.max(now + HOLD_RETRY)) } else { again };
-            let again = again.filter(|_| fault != Some(Fault::ForgetsDeadlines));
             let rehearsed = rehearsed.as_ref().and_then(|record| rehearsal::look_again(record, now));
             let aside = outcome.aside.is_some().then_some(ASIDE_RETRY);
             let until = |at: Timestamp| Duration::try_from(at.duration_since(now)).ok();
@@ -306,7 +340,17 @@ fn tell(
     report: &Report,
 ) -> Result<Option<Duration>, Stop> {
     let (now, fault) = (world.now(), world.fault());
-    let is_news = instance.status.as_ref() != Some(&report.status) || fault == Some(Fault::TellsAgain);
+    let mut status = report.status.clone();
+    match fault {
+        // A word that is another each time, such as how long something takes.
+        Some(Fault::TellsAgain) => {
+            let hours = now.as_second() / 3600;
+            status.conditions.iter_mut().take(1).for_each(|one| one.message = format!("{} ({hours} h)", one.message));
+        }
+        Some(Fault::SaysNoReason) => status.conditions.iter_mut().for_each(|one| one.message.clear()),
+        _ => {}
+    }
+    let is_news = instance.status.as_ref() != Some(&status);
     let patience = instance::patience(report.presses, false);
     let untold_since = &mut world.process(caller).memory.entry(who.clone()).or_default().untold_since;
     if is_news && !patience.is_zero() {
@@ -318,19 +362,13 @@ fn tell(
         }
     }
     *untold_since = None;
+    let again = (fault == Some(Fault::TellsAgain)).then_some(Duration::from_hours(2));
     if !is_news {
-        return Ok(None);
+        return Ok(again);
     }
 
-    let mut status = report.status.clone();
-    if fault == Some(Fault::TellsAgain) {
-        // A word that is another each time, such as how long something takes.
-        if let Some(first) = status.conditions.first_mut() {
-            first.message = format!("{} ({now})", first.message);
-        }
-    }
     let outdated = write_status(world, caller, who, instance, &status)?;
-    Ok(outdated.or((fault == Some(Fault::TellsAgain)).then_some(Duration::from_mins(10))))
+    Ok(outdated.or(again))
 }
 
 fn write_status(

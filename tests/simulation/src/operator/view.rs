@@ -5,11 +5,13 @@ use super::{
     children::{InstanceRef, NamespaceRecord},
     gates,
 };
+use crate::fault::Fault;
 use gotocloud_api::{Instance, Platform, names};
 use gotocloud_planner::{
     Kind, ObjectKey, Snapshot,
     campaign::Objects,
     database::Assured,
+    health::Health,
     instance::namespace_holder,
     observation::{Directory, Observation, Sight},
     snapshot::{NamespaceHolder, OperatorIdentity, Pinned},
@@ -51,10 +53,15 @@ impl View {
         database_assured: Option<&'a Assured>,
     ) -> Snapshot<'a> {
         let recorded = |key: &ObjectKey| key.recorded_in(&self.instance).map(str::to_owned);
+        let mut children = process.children.of(&self.who, recorded);
+        if process.fault == Some(Fault::SeesNoHealth) {
+            let deployments = children.iter_mut().filter(|child| child.key.kind == Kind::Deployment);
+            deployments.for_each(|child| child.health = Health::Ready);
+        }
 
         self.observation.snapshot(Sight {
             namespace: self.holder(process),
-            children: process.children.of(&self.who, recorded),
+            children,
             served: &self.served,
             pinned,
             database_assured,
