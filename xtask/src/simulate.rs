@@ -1,6 +1,6 @@
 //! Years of a fleet, in seconds: the planner in a model of the world, driven by a seed.
 
-use gotocloud_simulation::{Habits, Settings};
+use gotocloud_simulation::{Fault, Habits, Settings};
 use serde_json::json;
 use std::time::Instant;
 
@@ -24,13 +24,21 @@ pub struct SimulateArgs {
     /// Print one line of JSON.
     #[arg(long)]
     json: bool,
+    /// Plant a mistake of the operator, by its name in `tests/simulation/src/fault.rs`, to see a law break.
+    #[arg(long, hide = true, value_parser = fault_named)]
+    fault: Option<Fault>,
+}
+
+fn fault_named(name: &str) -> Result<Fault, String> {
+    let all = || Fault::FOUND.iter().map(|(fault, _)| *fault);
+    all().find(|fault| format!("{fault:?}") == name).ok_or_else(|| format!("no mistake is called {name}"))
 }
 
 /// Plays it. Fails if a law is broken.
 pub fn run(arguments: &SimulateArgs) -> anyhow::Result<()> {
-    let SimulateArgs { seed, fleet, .. } = *arguments;
+    let SimulateArgs { seed, fleet, fault, .. } = *arguments;
     let days = arguments.days.unwrap_or(arguments.years.saturating_mul(365));
-    let settings = Settings { seed, fleet, days, fault: None, habits: Habits::DEFAULT };
+    let settings = Settings { seed, fleet, days, fault, habits: Habits::DEFAULT };
 
     let begun = Instant::now();
     let outcome = gotocloud_simulation::run(&settings);
@@ -58,8 +66,9 @@ pub fn run(arguments: &SimulateArgs) -> anyhow::Result<()> {
             println!("{line}");
         }
     }
+    let planted = fault.map(|fault| format!(" --fault {fault:?}")).unwrap_or_default();
     anyhow::bail!(
-        "{}: {}; to play it again: cargo xtask simulate --seed {seed} --fleet {fleet} --days {days}",
+        "{}: {}; to play it again: cargo xtask simulate --seed {seed} --fleet {fleet} --days {days}{planted}",
         broken.law,
         broken.what
     )
