@@ -4,11 +4,11 @@ mod files;
 
 use anyhow::Context as _;
 use clap::ValueEnum;
-use gotocloud_harness::{Terminal, Tool, Tools};
+use gotocloud_harness::{Terminal, Tool, Tools, operator};
 use std::{
     io::{BufRead as _, BufReader},
     path::Path,
-    process::{Command, Stdio},
+    process::Stdio,
     time::Instant,
 };
 
@@ -167,9 +167,8 @@ pub fn run(checkout: &Path, suites: &[Suite]) -> anyhow::Result<()> {
 /// Runs cargo, passes on what it prints, and adds up what its test runners say. Gives whether it ended well.
 fn cargo(checkout: &Path, arguments: &[&str], tally: &mut Tally) -> anyhow::Result<bool> {
     println!("$ cargo {}", arguments.join(" "));
-    let mut child = Command::new("cargo")
+    let mut child = operator::cargo(checkout)
         .args(arguments)
-        .current_dir(checkout)
         .env("INSTA_UPDATE", "no")
         .stdout(Stdio::piped())
         .spawn()

@@ -88,8 +88,8 @@ impl ScratchCluster {
         }
     }
 
-    /// kubectl's argument for a file that holds the object.
-    fn file(&self, object: &Value) -> String {
+    /// kubectl's argument for a file that holds the object, until the next is asked for.
+    pub fn file(&self, object: &Value) -> String {
         let path = self.0.kubeconfig_path().with_file_name("object.json");
         std::fs::write(&path, object.to_string()).unwrap();
         format!("--filename={}", path.display())

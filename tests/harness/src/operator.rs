@@ -41,10 +41,9 @@ impl Build {
             Self::AlteredRendering => (&["--features", "altered-rendering"], "debug", "altered-rendering"),
         };
         let checkout = checkout();
-        let status = Command::new("cargo")
+        let status = cargo(&checkout)
             .args(["build", "--quiet", "--locked", "--package", MARK])
             .args(arguments)
-            .current_dir(&checkout)
             .status()
             .context("cannot run cargo")?;
         anyhow::ensure!(status.success(), "the operator does not build");
@@ -60,6 +59,23 @@ impl Build {
         fs::rename(&fresh, &kept)?;
         Ok(kept)
     }
+}
+
+/// Cargo, to be run in a checkout, as a person's shell would run it: what the cargo that runs this process says of its own
+/// package would have crates such as `ring` compiled anew, and all that stands on them.
+#[must_use]
+pub fn cargo(checkout: &Path) -> Command {
+    let mut cargo = Command::new("cargo");
+    cargo.current_dir(checkout);
+    for (name, _) in std::env::vars_os().filter(|(name, _)| is_of_a_package(&name.to_string_lossy())) {
+        cargo.env_remove(name);
+    }
+    cargo
+}
+
+/// Does cargo tell a package about itself by that variable?
+fn is_of_a_package(variable: &str) -> bool {
+    variable.starts_with("CARGO_PKG_") || variable.starts_with("CARGO_MANIFEST_") || variable == "OUT_DIR"
 }
 
 /// The root of the checkout.
@@ -267,4 +283,17 @@ pub fn install_chart(cluster: &Cluster, helm: &Path, arguments: &[&str]) -> anyh
     anyhow::ensure!(output.status.success(), "helm: {}", String::from_utf8_lossy(&output.stderr).trim_end());
     let definitions = ["--for=condition=Established", "crd", "-l", "app.kubernetes.io/part-of=gotocloud"];
     cluster.wait_for(&definitions, Duration::from_mins(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cargo_is_not_told_of_the_package_that_runs_it() {
+        let cargo = cargo(&checkout());
+        let left_out: Vec<_> = cargo.get_envs().filter(|(_, value)| value.is_none()).map(|(name, _)| name).collect();
+        assert!(left_out.iter().any(|name| *name == "CARGO_PKG_NAME"), "{left_out:?}");
+        assert!(left_out.iter().all(|name| *name != "CARGO_HOME" && *name != "CARGO_TARGET_DIR"), "{left_out:?}");
+    }
 }

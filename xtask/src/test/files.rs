@@ -2,6 +2,7 @@
 
 use super::Tally;
 use anyhow::Context as _;
+use gotocloud_harness::operator;
 use serde_json::Value;
 use std::{
     collections::VecDeque,
@@ -60,12 +61,8 @@ pub fn run(checkout: &Path, package: &str, tally: &mut Tally) -> anyhow::Result<
 fn build(checkout: &Path, package: &str) -> anyhow::Result<Option<Vec<File>>> {
     let arguments = ["test", "--package", package, "--locked", "--no-run", "--message-format=json-render-diagnostics"];
     println!("$ cargo {}", arguments.join(" "));
-    let built = Command::new("cargo")
-        .args(arguments)
-        .current_dir(checkout)
-        .stderr(Stdio::inherit())
-        .output()
-        .context("cannot run cargo")?;
+    let built =
+        operator::cargo(checkout).args(arguments).stderr(Stdio::inherit()).output().context("cannot run cargo")?;
     if !built.status.success() {
         return Ok(None);
     }

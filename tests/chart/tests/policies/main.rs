@@ -49,6 +49,7 @@ fn the_policies_refuse_what_would_lose_data() {
     who_may_edit_a_campaign_approves_nothing_by_that(&cluster);
     nobody_says_that_a_campaign_holds_an_instance(&cluster);
     people::who_may_edit_a_namespace_asks_for_no_instance_there(&cluster);
+    people::who_gives_a_word_tells_no_status_and_approves_nothing(&cluster);
     people::instances_are_made_in_a_hub_and_nowhere_else(&cluster);
     people::the_token_deletes_no_namespace_of_an_instance_that_nobody_deleted(&cluster);
 }

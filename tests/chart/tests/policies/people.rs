@@ -20,6 +20,65 @@ pub fn who_may_edit_a_namespace_asks_for_no_instance_there(cluster: &ScratchClus
     assert_says(&cluster.is_refused(&["delete", "deferrals", "--all", EDITOR]), "cannot list resource \"deferrals\"");
 }
 
+/// What the operator says of a word is not for those who give it, nor for the tenant next door.
+pub fn who_gives_a_word_tells_no_status_and_approves_nothing(cluster: &ScratchCluster) {
+    const TENANT: &str = "--as=tess";
+    const NEXT_DOOR: &str = "--as=noor";
+    const TEAM: &str = "--as=theo";
+    const APPROVER: &str = "--as=ada";
+    for (user, namespace) in [("tess", "tenant"), ("noor", "next-door")] {
+        cluster.does(&["create", "namespace", namespace]);
+        let name = format!("--user={user}");
+        cluster.does(&["create", "rolebinding", user, "-n", namespace, "--clusterrole=gotocloud-edit", &name]);
+    }
+    for (user, role) in [("theo", "gotocloud-operator-team"), ("ada", "gotocloud-approver")] {
+        let (role, name) = (format!("--clusterrole={role}"), format!("--user={user}"));
+        cluster.does(&["create", "clusterrolebinding", user, &role, &name]);
+    }
+    let object = |kind: &str, metadata: Value, spec: Value| json!({ "apiVersion": "gotocloud.amue.fr/v1alpha1", "kind": kind, "metadata": metadata, "spec": spec });
+    let wish =
+        json!({ "establishment": "lille", "campaign": "wide", "until": "2999-01-01T00:00:00Z", "reason": "exams" });
+    let deferral = object("Deferral", json!({ "name": "exams", "namespace": "tenant" }), wish);
+    let approval = |by: &str| {
+        object("Approval", json!({ "name": "word" }), json!({ "campaign": "wide", "wave": "all", "by": by }))
+    };
+
+    // Each gives the words that are theirs to give.
+    let create = |who: &str, object: &Value| cluster.does_soon(&["create", who, &cluster.file(object)]);
+    create(TENANT, &deferral);
+    create(APPROVER, &approval("ada"));
+    cluster.does(&["delete", "approval", "word"]);
+    for who in [TENANT, NEXT_DOOR, TEAM] {
+        let file = cluster.file(&approval(&who["--as=".len()..]));
+        assert_says(&cluster.is_refused(&["create", who, &file]), "cannot create resource \"approvals\"");
+    }
+    let refusal = cluster.is_refused(&["replace", NEXT_DOOR, &cluster.file(&deferral)]);
+    assert_says(&refusal, "cannot update resource \"deferrals\"");
+
+    let me = cluster.does(&["auth", "whoami", "-o", "jsonpath={.status.userInfo.username}"]);
+    cluster.make(&approval(&me));
+    let paths = [
+        ("deferrals", "/apis/gotocloud.amue.fr/v1alpha1/namespaces/tenant/deferrals/exams/status"),
+        ("approvals", "/apis/gotocloud.amue.fr/v1alpha1/approvals/word/status"),
+    ];
+    for (resource, path) in paths {
+        let raw = format!("--raw={path}");
+        let mut claim: Value = serde_json::from_str(&cluster.does(&["get", &raw])).unwrap();
+        claim["status"] = json!({ "observedGeneration": 1, "conditions": [{ "type": "Ready", "status": "True",
+            "reason": "AsDesired", "message": "it counts", "lastTransitionTime": "2026-01-01T00:00:00Z" }] });
+        let file = cluster.file(&claim);
+        for who in [TENANT, NEXT_DOOR, TEAM, APPROVER] {
+            let refusal = cluster.is_refused(&["replace", &raw, who, &file]);
+            assert_says(&refusal, &format!("cannot update resource \"{resource}/status\""));
+            let patch = ["auth", "can-i", "patch", resource, "--subresource=status", "-n", "tenant", who];
+            let said = cluster.is_refused(&patch);
+            assert!(!said.contains("rror"), "it is an answer, not a failure: {said}");
+        }
+        // It is not the claim that is at fault.
+        cluster.does(&["replace", &raw, &file]);
+    }
+}
+
 /// The chart is upgraded, and names `default` as the hub.
 pub fn instances_are_made_in_a_hub_and_nowhere_else(cluster: &ScratchCluster) {
     cluster.helm("upgrade", &["--reuse-values", "--set=hubs={default}"]);
