@@ -15,7 +15,7 @@ use gotocloud_planner::{
 };
 use kube::{
     Api, Client,
-    api::{DeleteParams, DynamicObject, Patch, PatchParams},
+    api::{DeleteParams, DynamicObject, Patch, PatchParams, Preconditions},
 };
 use std::{sync::Arc, time::Duration};
 
@@ -141,10 +141,14 @@ impl Cluster {
         }
     }
 
-    /// Removes an object; that it is not there is as good.
+    /// Removes an object; that it is not there is as good. With what holds data its uid goes, so that a removal that comes late
+    /// takes nothing that was made anew under the name.
     pub async fn remove(&self, owner: &InstanceRef, key: &ObjectKey) -> Result<(), Failure> {
         self.count("delete", key.kind);
-        match self.api(key).delete(&key.name, &DeleteParams::background()).await {
+        let mut parameters = DeleteParams::background();
+        parameters.preconditions =
+            self.children.uid(owner, key).map(|uid| Preconditions { uid: Some(uid), resource_version: None });
+        match self.api(key).delete(&key.name, &parameters).await {
             Ok(_) => {}
             Err(kube::Error::Api(status)) if status.code == 404 => {
                 self.children.remove(owner, key.kind, &key.name);

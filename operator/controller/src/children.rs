@@ -57,6 +57,11 @@ struct Child {
     is_scaled: bool,
 }
 
+/// Does data go with an object of that kind?
+fn holds_data(kind: Kind) -> bool {
+    matches!(kind, Kind::Namespace | Kind::Cluster)
+}
+
 /// What is kept of one namespace.
 #[derive(Clone, Debug)]
 pub struct NamespaceRecord {
@@ -145,7 +150,7 @@ impl Children {
         let fields = owned_fields(&seen.metadata);
         let health = seen.whole.as_ref().map_or(Health::Unjudged, |whole| assess(seen.kind, whole));
         let terminating = seen.metadata.deletion_timestamp.is_some();
-        let uid = seen.metadata.uid.as_deref().filter(|_| seen.kind == Kind::Cluster).unwrap_or_default();
+        let uid = seen.metadata.uid.as_deref().filter(|_| holds_data(seen.kind)).unwrap_or_default();
         let is_scaled = seen.kind == Kind::Deployment && is_scaled(seen.metadata.managed_fields.as_deref());
         let children = state.by_instance.entry(owner.clone()).or_default();
 
@@ -216,6 +221,14 @@ impl Children {
         let is_gone = kind != Kind::Namespace || metadata.deletion_timestamp.is_some();
         let was_known = if is_gone { self.remove(&owner, kind, name) } else { self.state().remove(&owner, kind, name) };
         was_known.then_some(owner)
+    }
+
+    /// Which one of those that bear its name is known; `None` where it holds no data, or is not known.
+    pub fn uid(&self, owner: &InstanceRef, key: &ObjectKey) -> Option<String> {
+        let state = self.state();
+        let mut children = state.by_instance.get(owner)?.iter();
+        let known = children.find(|child| child.kind == key.kind && *child.name == *key.name)?;
+        Some(known.uid.to_string()).filter(|uid| !uid.is_empty())
     }
 
     /// Notes that an object of an Instance is gone.
@@ -390,6 +403,20 @@ mod tests {
         assert_eq!(children.observe(&seen("1", &json!({"f:a": {}}))), Some(a()));
         assert_eq!(children.observe(&seen("2", &json!({"f:a": {}}))), None);
         assert_eq!(children.count(), 1);
+    }
+
+    #[test]
+    fn of_what_data_goes_with_it_is_known_which_one_it_is() {
+        let children = Children::default();
+        let mut namespace = seen("1", &json!({}));
+        namespace.metadata.uid = Some("u-1".into());
+        children.observe(&namespace);
+        assert_eq!(children.uid(&a(), &ObjectKey::new(Kind::Service, "gtc-a", "web")), None);
+
+        namespace.kind = Kind::Namespace;
+        (namespace.metadata.name, namespace.metadata.namespace) = (Some("gtc-a".into()), None);
+        children.observe(&namespace);
+        assert_eq!(children.uid(&a(), &ObjectKey::new(Kind::Namespace, "", "gtc-a")), Some("u-1".into()));
     }
 
     #[test]

@@ -13,7 +13,7 @@ const WORLDS: u64 = 6;
 const TRIED: u64 = 10;
 /// The mistakes that few worlds show, with a seed and a length, in days, by which one does.
 const RARE: [(Fault, u64, u32); 3] =
-    [(Fault::HoldsWhatGoesBack, 17, SHORT), (Fault::LooksFactsUp, 32, SHORT), (Fault::MendsNothing, 3, 8)];
+    [(Fault::HoldsWhatGoesBack, 33, SHORT), (Fault::LooksFactsUp, 32, SHORT), (Fault::MendsNothing, 10, 8)];
 /// How long a world lasts in which a mistake is looked for, in days.
 const SHORT: u32 = 20;
 
