@@ -54,6 +54,20 @@ fn no_namespace_of_another_team(cluster: &ScratchCluster) {
     let label = ["label", "namespace", "gtc-stranger", "app.kubernetes.io/managed-by=gotocloud-operator"];
     assert_says(&refused(cluster, &label), theirs);
 
+    // But once its owner hands it over, to the Instance of its name.
+    let hand_over = |to: &str| {
+        let word = format!("gotocloud.amue.fr/adopt-by={to}");
+        cluster.does(&["annotate", "namespace", "gtc-stranger", &word, "--overwrite"]);
+    };
+    let dry = ["label", "namespace", "gtc-stranger", "--overwrite", "--dry-run=server"];
+    let whole = ["app.kubernetes.io/managed-by=gotocloud-operator", "pod-security.kubernetes.io/enforce=restricted"];
+    let take = [&dry[..], &whole[..]].concat();
+    hand_over("default/another");
+    assert_says(&refused(cluster, &take), theirs);
+    hand_over("default/stranger");
+    cluster.does(&[&take[..], &[OPERATOR]].concat());
+    cluster.does(&["annotate", "namespace", "gtc-stranger", "gotocloud.amue.fr/adopt-by-"]);
+
     // What it made stays its own when a person takes the labels off.
     furnish(cluster, "bare");
     let off: Vec<String> = labels("bare").as_object().unwrap().keys().map(|label| format!("{label}-")).collect();
