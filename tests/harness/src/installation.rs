@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::cluster::{Cluster, ClusterSpec};
 use crate::operator::{self, Build, NAMESPACE, OperatorOptions, OperatorProcess, SERVICE_ACCOUNT};
 use crate::postgres::{PostgresServer, StartOptions};
-use crate::progress::Progress;
+use crate::progress::{Progress, Silent};
 use crate::tools::{Tool, Tools};
 
 /// Name of the Secret with the database server's administrator.
@@ -90,6 +90,14 @@ impl Installation {
         self.operator = None;
         OperatorProcess::stop_at(&self.options.directory)?;
         self.start_operator()
+    }
+
+    /// Names the namespaces in which Instances count, to the chart and to the operator, which starts anew.
+    pub fn name_hubs(&mut self, hubs: &[&str]) -> anyhow::Result<()> {
+        let tools = Tools::ensure(&[Tool::Helm], &Silent)?;
+        let hubs = hubs.join(",");
+        operator::install_chart(&self.cluster, tools.path(Tool::Helm), &[&format!("--set=hubs={{{hubs}}}")])?;
+        self.restart_operator_with(&[&format!("--hubs={hubs}")])
     }
 
     /// Starts the operator without waiting for it.

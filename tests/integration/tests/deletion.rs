@@ -42,6 +42,34 @@ fn retained(fleet: &Fleet, platform: &str, instance: &str) -> Option<Value> {
         .cloned()
 }
 
+/// From here on the hub is named: the operator deletes what follows under the policy that looks at the Instances first.
+fn instances_count_in_the_hubs_that_are_named_and_nowhere_else(fleet: &mut Fleet) {
+    const ELSEWHERE: &str = "elsewhere";
+    let stray =
+        |name: &str| with(instance(name, "no-such-application", ETAB), json!({"metadata": {"namespace": ELSEWHERE}}));
+    fleet.apply(&json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": ELSEWHERE}})).unwrap();
+    fleet.apply(&stray("stray")).unwrap();
+    eventually(PATIENCE, "where no hub is named it counts", || {
+        let stray = fleet.get(INSTANCES, ELSEWHERE, "stray").unwrap();
+        condition(&stray, "Ready").map(|_| ()).ok_or(stray)
+    });
+
+    fleet.installation.name_hubs(&[HUB]).unwrap();
+    eventually(PATIENCE, "none is made elsewhere", || match fleet.apply(&stray("another")) {
+        Err(refusal) if refusal.message.contains("does not count in the namespace elsewhere: make it in hub") => Ok(()),
+        other => {
+            // It was made before the policy was in force.
+            let _ = fleet.delete(INSTANCES, ELSEWHERE, "another");
+            Err(format!("{other:?}"))
+        }
+    });
+    fleet.patch(INSTANCES, ELSEWHERE, "stray", &json!({"spec": {"deletionProtection": true}})).unwrap();
+    let counted = own(fleet, "counted", &json!({}));
+    fleet.provision(&[counted]);
+    let stray = fleet.get(INSTANCES, ELSEWHERE, "stray").unwrap();
+    assert_eq!((&stray["metadata"]["generation"], &stray["status"]["observedGeneration"]), (&json!(2), &json!(1)));
+}
+
 fn an_instance_in_production_is_not_deleted_before_its_protection_is_lifted(fleet: &mut Fleet) {
     let by_stage = own(fleet, "guarded", &json!({"stage": "PartialProduction"}));
     let by_word = own(fleet, "said", &json!({"deletionProtection": true}));
@@ -275,6 +303,7 @@ fleet_tests!(
     "it-deletion",
     |spec| spec,
     [
+        instances_count_in_the_hubs_that_are_named_and_nowhere_else,
         an_instance_in_production_is_not_deleted_before_its_protection_is_lifted,
         with_delete_all_of_it_goes_the_data_included,
         with_retain_the_workload_goes_and_the_data_stays_locked_and_listed,
