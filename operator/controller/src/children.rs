@@ -57,8 +57,8 @@ struct Child {
     is_scaled: bool,
 }
 
-/// Does data go with an object of that kind?
-fn holds_data(kind: Kind) -> bool {
+/// Does data go with an object of that kind, where it is deleted?
+fn takes_data_along(kind: Kind) -> bool {
     matches!(kind, Kind::Namespace | Kind::Cluster)
 }
 
@@ -150,7 +150,7 @@ impl Children {
         let fields = owned_fields(&seen.metadata);
         let health = seen.whole.as_ref().map_or(Health::Unjudged, |whole| assess(seen.kind, whole));
         let terminating = seen.metadata.deletion_timestamp.is_some();
-        let uid = seen.metadata.uid.as_deref().filter(|_| holds_data(seen.kind)).unwrap_or_default();
+        let uid = seen.metadata.uid.as_deref().filter(|_| takes_data_along(seen.kind)).unwrap_or_default();
         let is_scaled = seen.kind == Kind::Deployment && is_scaled(seen.metadata.managed_fields.as_deref());
         let children = state.by_instance.entry(owner.clone()).or_default();
 

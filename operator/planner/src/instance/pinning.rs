@@ -31,8 +31,7 @@ pub(super) fn pin(snapshot: &Snapshot<'_>, inputs: &Inputs<'_>, rendered: &mut R
     let today = revision::hash(&rendered.objects);
     // A way that goes back ends with the pods it began with. Where what they were made from is lost, today's rendering must do.
     let before = upgrading::goes_back_to(upgrading::record(snapshot).as_deref(), &asked);
-    let is_lost = |before: &RevisionStatus| before.running != today && is_lost(snapshot, &inputs.namespace, before);
-    let before = before.filter(|before| !is_lost(before));
+    let before = before.filter(|before| before.running == today || !is_lost(snapshot, &inputs.namespace, before));
     let running = before.as_ref().or(told);
     let choice = revision::choose(running, &asked, &today, spec.accepted_revision.as_deref());
     let (Choice::Pinned, Some(running)) = (choice, running) else {
